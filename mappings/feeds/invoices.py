@@ -1,0 +1,218 @@
+"""Feed 6: receivable items, payments and their documents. Declares; must not do anything."""
+
+from mappings.vocabulary import Feed, Field, Part, Reference, RowCheck, SumCheck, When
+
+INVOICE = Part(
+    name="invoice",
+    meaning="Every receivable item; key = the ERP's.",
+    key=("key",),
+    owned=True,
+    fields=(
+        Field("key", "text", "R", "the ERP's key"),
+        Field("number", "text", "R", "printed number"),
+        Field(
+            "kind",
+            "code",
+            "R",
+            "what it is",
+            codes=("invoice", "credit_note", "debit_note", "adjustment", "carried_forward"),
+        ),
+        Field("account_key", "text", "R", "who owes"),
+        Field("dealer_key", "text", "-", "who bought; NULL: only the account sees it"),
+        Field("order_key", "text", "-", "the order, when one; otherwise on lines"),
+        Field("customer_ref", "text", "-", "the dealer's own reference"),
+        Field("issued_on", "date", "R", "date of issue"),
+        Field("due_on", "date", "C", "required for kind invoice"),
+        Field("due_on_computed", "bool", "-", "true where due_on follows from terms"),
+        Field("currency", "ccy", "R", "currency of every amount"),
+        Field("net", "money", "-", "without tax"),
+        Field("tax", "money", "-", "tax"),
+        Field("gross", "money", "R", "with tax and freight; credit notes negative"),
+        Field("open_amount", "money", "R", "what is still owed"),
+        Field("settled_on", "date", "-", "day of full payment"),
+        Field("disputed", "bool", "-", "left out of ageing"),
+        Field("dispute_reason", "text", "-", "why"),
+        Field("dunning_level", "int", "-", "reminders sent"),
+        Field("discount_until", "date", "-", "early-payment discount until"),
+        Field("discount_amount", "money", "-", "early-payment discount"),
+        Field("cancels_key", "text", "-", "the invoice this one cancels"),
+        Field("attributes", "json", "-", "what the model has no place for"),
+    ),
+    checks=(
+        RowCheck(
+            "due_on_missing",
+            "not_null",
+            "due_on",
+            "an invoice needs its due date",
+            when=(When("kind", "in", ("invoice",)),),
+        ),
+        RowCheck(
+            "open_over_gross",
+            "same_sign_within",
+            "open_amount",
+            "open_amount must have the sign of gross and not exceed it",
+            other="gross",
+        ),
+    ),
+    sums=(
+        SumCheck("net_not_sum_of_lines", "net", "invoice_line", "net", "net is not the lines' sum"),
+        SumCheck("tax_not_sum_of_lines", "tax", "invoice_line", "tax", "tax is not the lines' sum"),
+        SumCheck(
+            "gross_not_sum_of_lines",
+            "gross",
+            "invoice_line",
+            "gross",
+            "gross is not the lines' sum",
+        ),
+    ),
+    references=(Reference("account_key", "dealer"), Reference("dealer_key", "dealer")),
+    amount="open_amount",
+)
+
+INVOICE_LINE = Part(
+    name="invoice_line",
+    meaning="One line of an invoice.",
+    key=("invoice_key", "line_no"),
+    parent="invoice",
+    parent_field="invoice_key",
+    owned=True,
+    fields=(
+        Field("invoice_key", "text", "R", "the invoice"),
+        Field("account_key", "text", "-", "who owes", copied_from=("invoice", "account_key")),
+        Field("dealer_key", "text", "-", "who bought", copied_from=("invoice", "dealer_key")),
+        Field("line_no", "text", "R", "the ERP's line number or key"),
+        Field(
+            "kind",
+            "code",
+            "R",
+            "what it is",
+            codes=("item", "freight", "charge", "discount", "text"),
+        ),
+        Field("product_key", "text", "C", "for kind item"),
+        Field("description", "text", "-", "text of the line"),
+        Field("qty", "qty", "C", "for kind item"),
+        Field("uom", "text", "C", "for kind item"),
+        Field("unit_price", "price", "C", "for kind item"),
+        Field("per", "int", "C", "for kind item: price per 1, 100, 1000"),
+        Field("discount_pct", "pct", "-", "discount of the line, percent"),
+        Field("net", "money", "R", "without tax"),
+        Field("tax_pct", "pct", "-", "tax rate"),
+        Field("tax", "money", "-", "tax"),
+        Field("gross", "money", "-", "with tax"),
+        Field("order_key", "text", "-", "the order"),
+        Field("order_line_no", "text", "-", "its line"),
+        Field("delivery_key", "text", "-", "the delivery"),
+        Field("priced_on", "date", "-", "date of the price; absent: order date, then issued_on"),
+    ),
+    checks=tuple(
+        RowCheck(
+            f"{name}_missing",
+            "not_null",
+            name,
+            f"an item line needs its {name}",
+            when=(When("kind", "in", ("item",)),),
+        )
+        for name in ("product_key", "qty", "uom", "unit_price", "per")
+    ),
+    references=(
+        Reference("product_key", "product", when=(When("kind", "in", ("item",)),)),
+    ),
+    amount="net",
+)
+
+PAYMENT = Part(
+    name="payment",
+    meaning="Money that came in or went back; positive when it came in.",
+    key=("key",),
+    owned=True,
+    fields=(
+        Field("key", "text", "R", "the ERP's key"),
+        Field("account_key", "text", "R", "who paid"),
+        Field(
+            "kind",
+            "code",
+            "R",
+            "what it is",
+            codes=("payment", "refund", "write_off", "adjustment"),
+        ),
+        Field("booked_on", "date", "R", "day of booking"),
+        Field("value_on", "date", "-", "value date"),
+        Field("currency", "ccy", "R", "currency"),
+        Field("amount", "money", "R", "positive when money came in"),
+        Field("unapplied", "money", "-", "not yet set against an invoice"),
+        Field("method", "text", "-", "how it was paid"),
+        Field("reference", "text", "-", "bank reference"),
+        Field("order_ref", "text", "-", "down payment for this order"),
+    ),
+    references=(Reference("account_key", "dealer"),),
+    amount="amount",
+)
+
+PAYMENT_ALLOCATION = Part(
+    name="payment_allocation",
+    meaning="How much of a payment was set against which invoice.",
+    key=("payment_key", "invoice_key"),
+    parent="payment",
+    parent_field="payment_key",
+    owned=True,
+    fields=(
+        Field("payment_key", "text", "R", "the payment"),
+        Field("account_key", "text", "-", "who paid", copied_from=("payment", "account_key")),
+        Field("invoice_key", "text", "R", "the invoice"),
+        Field("amount", "money", "R", "part of the payment"),
+        Field("allocated_on", "date", "-", "day"),
+    ),
+    amount="amount",
+)
+
+DOCUMENT = Part(
+    name="document",
+    meaning="A file that belongs to an invoice, order, payment … and its state here.",
+    key=("key",),
+    owned=True,
+    fields=(
+        Field("key", "text", "R", "the ERP's key"),
+        Field(
+            "kind",
+            "code",
+            "R",
+            "what it is",
+            codes=(
+                "invoice",
+                "credit_note",
+                "delivery_note",
+                "order_confirmation",
+                "statement",
+                "receipt",
+                "certificate",
+                "reminder",
+            ),
+        ),
+        Field("number", "text", "-", "printed number"),
+        Field("account_key", "text", "R", "who may see it"),
+        Field("dealer_key", "text", "-", "who bought"),
+        Field(
+            "subject",
+            "code",
+            "R",
+            "what it is about",
+            codes=("invoice", "payment", "order", "shipment", "account", "product"),
+        ),
+        Field("subject_key", "text", "R", "key of the subject"),
+        Field("issued_on", "date", "R", "date of issue"),
+        Field("format", "code", "R", "file format", codes=("pdf", "ubl", "cii", "zugferd")),
+        Field("language", "text", "-", "BCP 47"),
+        Field("location", "text", "R", "where the ERP keeps it: URL, path or key"),
+        Field("retain_until", "date", "-", "keep at least until"),
+    ),
+    references=(Reference("account_key", "dealer"), Reference("dealer_key", "dealer")),
+)
+
+FEED = Feed(
+    name="invoices",
+    meaning="Invoices with lines, payments with allocations, documents.",
+    parts=(INVOICE, INVOICE_LINE, PAYMENT, PAYMENT_ALLOCATION, DOCUMENT),
+    schedule="45 3 * * *",
+    promise_minutes=26 * 60,
+    requires=("customers", "products"),
+)
