@@ -244,6 +244,8 @@ class Feed:
     name: str
     meaning: str
     parts: tuple[Part, ...]
+    main: str
+    """The root part that a mapping's feed-level `source` and `fields` speak about."""
     schedule: str
     promise_minutes: int
     """Older than this, the feed is late (`portal.feed_status`)."""

@@ -54,6 +54,7 @@ FEED = Feed(
     name="credit",
     meaning="Credit limits and exposure per paying account.",
     parts=(CREDIT,),
+    main="credit",
     schedule="*/5 * * * *",
     promise_minutes=15,
     requires=("customers",),

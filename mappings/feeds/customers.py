@@ -171,6 +171,7 @@ FEED = Feed(
     name="customers",
     meaning="Customer master: dealers, the groups they are in, addresses and contacts.",
     parts=(DEALER, DEALER_GROUP, DEALER_ADDRESS, DEALER_CONTACT),
+    main="dealer",
     schedule="10 1 * * *",
     promise_minutes=26 * 60,
 )

@@ -212,6 +212,7 @@ FEED = Feed(
     name="invoices",
     meaning="Invoices with lines, payments with allocations, documents.",
     parts=(INVOICE, INVOICE_LINE, PAYMENT, PAYMENT_ALLOCATION, DOCUMENT),
+    main="invoice",
     schedule="45 3 * * *",
     promise_minutes=26 * 60,
     requires=("customers", "products"),

@@ -185,6 +185,7 @@ FEED = Feed(
     name="order_status",
     meaning="Orders of every channel with lines, shipments and events.",
     parts=(SALES_ORDER, SALES_ORDER_LINE, ORDER_EVENT, SHIPMENT, SHIPMENT_LINE),
+    main="sales_order",
     schedule="*/15 * * * *",
     promise_minutes=35,
     requires=("customers", "products"),

@@ -220,6 +220,7 @@ FEED = Feed(
     name="prices",
     meaning="Price conditions of every level, with quantity breaks and validity.",
     parts=(PRICE,),
+    main="price",
     schedule="15 3 * * *",
     promise_minutes=26 * 60,
     requires=("customers", "products"),

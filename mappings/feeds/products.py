@@ -257,6 +257,7 @@ FEED = Feed(
         SUBSTITUTE,
         CATALOGUE_GRANT,
     ),
+    main="product",
     schedule="30 1 * * *",
     promise_minutes=26 * 60,
 )

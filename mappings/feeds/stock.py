@@ -76,6 +76,7 @@ FEED = Feed(
     name="stock",
     meaning="Stock per warehouse and expected arrivals.",
     parts=(WAREHOUSE, STOCK, STOCK_EXPECTED),
+    main="stock",
     schedule="5 * * * *",
     promise_minutes=75,
     requires=("products",),
