@@ -1316,6 +1316,10 @@ BEGIN
                    'WITH (fillfactor = 85)', 'price_' || erp, erp);
   END IF;
 END $$;
+CREATE FUNCTION sync.only_differing(mine jsonb, other jsonb) RETURNS jsonb
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  AS $$ SELECT coalesce(jsonb_object_agg(m.key, m.value), '{}'::jsonb) FROM jsonb_each(mine) m
+        WHERE other -> m.key IS DISTINCT FROM m.value $$;
 REVOKE ALL ON FUNCTION portal.ensure_price_partition(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION portal.ensure_price_partition(text) TO waybill_sync;
 
