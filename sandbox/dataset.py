@@ -110,9 +110,9 @@ SHAPE: Mapping[str, str] = {
         last_paid_on:date last_paid_amount:money calculated_at:instant""",
     # invoices and statements
     "invoice": """key number kind account_key dealer_key order_key customer_ref issued_on:date
-        due_on:date currency net:money tax:money gross:money open_amount:money settled_on:date
-        disputed:bool dispute_reason dunning_level:int discount_until:date discount_amount:money
-        cancels_key attributes:json""",
+        due_on:date due_on_computed:bool currency net:money tax:money gross:money
+        open_amount:money settled_on:date disputed:bool dispute_reason dunning_level:int
+        discount_until:date discount_amount:money cancels_key attributes:json""",
     "invoice_line": """invoice_key line_no kind product_key description qty:qty uom
         unit_price:price per:int discount_pct:pct net:money tax_pct:pct tax:money gross:money
         order_key order_line_no delivery_key priced_on:date""",
@@ -134,7 +134,7 @@ SHAPE: Mapping[str, str] = {
         replaces_product_key""",
     "shipment": """key order_key shipped_at:instant delivered_at:instant carrier tracking_no
         tracking_url""",
-    "shipment_line": "shipment_key order_key line_no qty:qty lot",
+    "shipment_line": "shipment_key order_line_no qty:qty lot",
     "order_event": "order_key seq:int at:instant kind old:json new:json text actor source",
     # markers of rows that are gone
     "deleted": "table key",
@@ -166,7 +166,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "sales_order": ("key",),
     "sales_order_line": ("order_key", "line_no"),
     "shipment": ("key",),
-    "shipment_line": ("shipment_key", "line_no"),
+    "shipment_line": ("shipment_key", "order_line_no"),
     "order_event": ("order_key", "seq"),
     "deleted": ("table", "key"),
 }
