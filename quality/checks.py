@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -148,7 +149,7 @@ def _one_of(rows: _Rows, check: RowCheck) -> pa.BooleanArray:
     values = as_type(check.values, elements.type)
     wrong = pc.and_(elements.is_valid(), pc.invert(pc.is_in(elements, value_set=values)))
     owners = pc.list_parent_indices(column).filter(wrong)
-    return pc.is_in(pa.array(range(len(column)), owners.type), value_set=owners)
+    return pc.is_in(pa.array(np.arange(len(column)), owners.type), value_set=owners)
 
 
 def _between(rows: _Rows, check: RowCheck) -> pa.BooleanArray:
