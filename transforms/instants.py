@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.parsing import any_of, clocks, matched, split, trimmed
+from transforms.parsing import any_of, clocks, in_calendar, matched, split, trimmed
 from transforms.registry import StepContext, StepResult, step
 from transforms.types import INSTANT
 
@@ -69,7 +69,9 @@ def odata_epoch(columns: list[pa.Array], _: StepContext) -> StepResult:
     pattern = r"^/Date\((-?[0-9]{1,14})(?:[+-][0-9]{1,4})?\)/$"
     found = matched(columns[0], pattern, "not_an_instant")
     millis = pc.cast(pc.replace_substring_regex(found.values, pattern, r"\1"), pa.int64())
-    return StepResult(pc.cast(pc.multiply(millis, 1000), INSTANT), found.bad, found.code)
+    known = in_calendar(millis.fill_null(0).to_numpy().astype("datetime64[ms]"))
+    inside = split(pc.multiply(millis, 1000), pa.array(known), "not_an_instant")
+    return _first_fault([found, inside], INSTANT)
 
 
 @step
@@ -85,7 +87,8 @@ def midnight_of(columns: list[pa.Array], context: StepContext) -> StepResult:
     days = pc.cast(columns[0], _NAIVE)
     wanted = pc.dictionary_encode(days)
     instants = [None if day is None else _first_instant(day, zone) for day in wanted.dictionary.to_pylist()]
-    return StepResult(pc.take(pa.array(instants, INSTANT), wanted.indices))
+    values = pc.take(pa.array(instants, INSTANT), wanted.indices)
+    return split(values, pc.or_(pc.is_valid(values), pc.is_null(days)), "not_an_instant")
 
 
 @step
@@ -93,8 +96,9 @@ def local_date(columns: list[pa.Array], context: StepContext) -> StepResult:
     """The calendar of the ERP's zone decides, not UTC's."""
     naive = pc.cast(columns[0], _NAIVE)
     shift, _ = _offsets(naive, ZoneInfo(context.time_zone), utc=True)
-    local = naive.fill_null(0).to_numpy() + shift
-    return StepResult(pa.array(local.astype("datetime64[D]"), mask=naive.is_null().to_numpy(False)))
+    local = (naive.fill_null(0).to_numpy() + shift).astype("datetime64[D]")
+    outside = (local < np.datetime64("0001-01-01")) | (local >= np.datetime64("9999-12-31"))
+    return StepResult(pa.array(local, mask=naive.is_null().to_numpy(zero_copy_only=False) | outside))
 
 
 def _rewritten(texts: pa.Array, pattern: str, iso: str, context: StepContext) -> StepResult:
@@ -122,7 +126,8 @@ def _in_zone(results: list[StepResult], context: StepContext) -> StepResult:
     mask = naive.is_null().to_numpy(zero_copy_only=False)
     values = pa.array(instants, type=_NAIVE, mask=mask)
     there = split(values, pa.array(real | mask), "no_such_local_time")
-    return _first_fault([*results, there], INSTANT)
+    inside = split(there.values, pa.array(in_calendar(instants) | mask), "not_an_instant")
+    return _first_fault([*results, there, inside], INSTANT)
 
 
 def _offsets(naive: pa.Array, zone: ZoneInfo, *, utc: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -175,6 +180,9 @@ def _seconds(moment: datetime) -> int:
     return int((moment.utcoffset() or timedelta()).total_seconds())
 
 
-def _first_instant(day: datetime, zone: ZoneInfo) -> datetime:
+def _first_instant(day: datetime, zone: ZoneInfo) -> datetime | None:
     seconds, _ = _offset(day, zone, utc=False)
-    return (day - timedelta(seconds=seconds)).replace(tzinfo=UTC)
+    try:
+        return (day - timedelta(seconds=seconds)).replace(tzinfo=UTC)
+    except OverflowError:  # the first or last day of the calendar
+        return None

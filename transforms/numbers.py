@@ -165,7 +165,8 @@ def null_is_one(columns: list[pa.Array], _: StepContext) -> StepResult:
 @step
 def difference(columns: list[pa.Array], _: StepContext) -> StepResult:
     """NULL on either side gives NULL; more than six decimals are refused, not cut."""
-    fits = pc.and_(*(pc.match_substring_regex(column, _SUBTRACTABLE) for column in columns))
+    both = (pc.match_substring_regex(column, _SUBTRACTABLE) for column in columns)
+    fits = pc.and_(*(pc.fill_null(one, True) for one in both))
     first, second = (split(column, fits, "too_many_digits") for column in columns)
     numbers = [pc.cast(one.values, pa.decimal128(30, 6)) for one in (first, second)]
     # with six decimals Arrow writes no exponent, so the text is canonical

@@ -16,7 +16,6 @@ from mappings.vocabulary import DECIMALS
 from transforms.registry import StepResult
 
 NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)$"
-_OPEN_END = np.datetime64("9999-12-31", "D")
 _ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _EPOCH_YEAR = 1970
 
@@ -117,6 +116,11 @@ def civil_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np
     return days, inside & (days.astype("datetime64[M]") == months)
 
 
+def in_calendar(instants: np.ndarray) -> np.ndarray:
+    """Which datetime64 lie in the years 1 to 9999, beyond which nobody downstream can go."""
+    return (instants >= np.datetime64("0001-01-01", "us")) & (instants < np.datetime64("10000-01-01", "us"))
+
+
 def _digits(texts: pa.Array, begin: int, width: int) -> np.ndarray:
     """The digits from `begin` on as int64; 0 where null. The text must hold digits there."""
     cut = pc.utf8_slice_codeunits(pc.fill_null(texts, "0" * 40), begin, begin + width)
@@ -156,6 +160,7 @@ def clocks(texts: pa.Array, *, offset: bool) -> list[StepResult]:
     real &= (hour < 24) & (minute < 60) & (second < 60) & (zoned == offset) & shift_real  # noqa: PLR2004  a clock's
     seconds = hour * 3600 + minute * 60 + second - shift
     instants = days.astype("datetime64[us]") + (seconds * 1_000_000 + micros).astype("timedelta64[us]")
+    real &= in_calendar(instants)
     given = texts.is_valid().to_numpy(zero_copy_only=False)
     good = given & read & real
     values = pa.array(instants, type=pa.timestamp("us"), mask=~(good & ~finer))

@@ -85,7 +85,7 @@ def join_key(columns: list[pa.Array], _: StepContext) -> StepResult:
 def join_text(columns: list[pa.Array], _: StepContext) -> StepResult:
     """Names and lines of addresses in one; blank ones leave no gap."""
     present = [trimmed(column) for column in columns]
-    joined = pc.binary_join_element_wise(*present, " ", null_handling="skip")
+    joined = _joined_present(present, " ")
     return StepResult(pc.if_else(_none_present(present), None, joined))
 
 
@@ -99,7 +99,7 @@ def json_object(columns: list[pa.Array], context: StepContext) -> StepResult:
         name = path.rsplit("/", 1)[-1].rsplit(":", 1)[-1].lstrip("@").removesuffix("[]")
         start = pa.scalar(json.dumps(name or f"c{number}", ensure_ascii=False) + ':"')
         members.append(pc.binary_join_element_wise(start, _json_text(column), '"', ""))
-    body = pc.binary_join_element_wise(*members, ",", null_handling="skip")
+    body = _joined_present(members, ",")
     whole = pc.binary_join_element_wise("{", body, "}", "")
     return StepResult(pc.if_else(_none_present(present), None, whole))
 
@@ -116,6 +116,13 @@ def _json_text(column: pa.Array) -> pa.Array:
         texts = [None if one is None else json.dumps(one, ensure_ascii=False)[1:-1] for one in column.to_pylist()]
         return pa.array(texts, pa.string())
     return pc.replace_substring_regex(column, r'([\\"])', r"\\\1")
+
+
+def _joined_present(columns: list[pa.Array], separator: str) -> pa.Array:
+    """Joins what is not null. The leading '' matters: Arrow drops a row in which all are null."""
+    first = pa.repeat("", len(columns[0]))
+    joined = pc.binary_join_element_wise(first, *columns, separator, null_handling="skip")
+    return pc.utf8_slice_codeunits(joined, len(separator))
 
 
 def _none_present(columns: list[pa.Array]) -> pa.BooleanArray:
