@@ -1,0 +1,32 @@
+"""Where an ERP is and how to sign in, once resolved. `sync/connection.py` resolves it.
+
+Must not read files or the environment, and must never show a secret: `repr` hides them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One account at one ERP, as Airflow's connections hold it.
+
+    `extra` holds what the protocol needs (`token_url`, `client_secret`, `host_key`,
+    `private_key_file`, `wsdl` …) and may hold secrets: both it and `password` stay out of `repr`.
+    """
+
+    id: str
+    type: str
+    host: str
+    port: int | None = None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str | None = None
+    extra: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must never be shown, for redaction."""
+        hidden = [self.password, *(v for k, v in self.extra.items() if "secret" in k or "pass" in k or "key" in k)]
+        return tuple(v for v in hidden if v)

@@ -1,0 +1,192 @@
+"""Feed 7: every order of every channel and how far it is. Declares; must not do anything."""
+
+from decimal import Decimal
+
+from mappings.vocabulary import Feed, Field, Part, Reference, RowCheck
+
+STATUSES = (
+    "pending",
+    "approved",
+    "processing",
+    "shipped",
+    "delivered",
+    "rejected",
+    "held",
+    "cancelled",
+)
+
+SALES_ORDER = Part(
+    name="sales_order",
+    meaning="An order as the ERP has it, whatever channel it came by.",
+    key=("key",),
+    owned=True,
+    fields=(
+        Field("key", "text", "R", "the ERP's key"),
+        Field("number", "text", "R", "order number"),
+        Field("portal_ref", "text", "-", "our reference; NULL = other channel"),
+        Field(
+            "channel",
+            "code",
+            "-",
+            "how it came in",
+            codes=("portal", "edi", "phone", "mail", "fax", "rep", "counter", "other"),
+        ),
+        Field("dealer_key", "text", "R", "who ordered"),
+        Field("account_key", "text", "-", "who pays", copied_from=("dealer", "account_key")),
+        Field("address_key", "text", "-", "ship-to address"),
+        Field("ship_to", "json", "-", "address as used"),
+        Field("customer_ref", "text", "-", "the dealer's own reference"),
+        Field("contact_key", "text", "-", "the dealer's contact"),
+        Field("entered_by", "text", "-", "who entered it"),
+        Field("sales_rep_key", "text", "-", "sales representative"),
+        Field("ordered_at", "instant", "R", "when it was ordered"),
+        Field("ordered_at_exact", "bool", "-", "false: only a date was given"),
+        Field("requested_on", "date", "-", "wanted for"),
+        Field("expected_on", "date", "-", "promised for"),
+        Field("currency", "ccy", "R", "currency of every amount"),
+        Field("net", "money", "-", "without tax"),
+        Field("tax", "money", "-", "tax"),
+        Field("gross", "money", "-", "with tax and freight"),
+        Field("open_gross", "money", "-", "approved, not invoiced; else summed from lines"),
+        Field("status", "code", "R", "how far it is", codes=STATUSES),
+        Field("status_raw", "text", "-", "the ERP's own word"),
+        Field("status_reason", "text", "-", "readable by the dealer"),
+        Field("approved_at", "instant", "-", "approved"),
+        Field("first_shipped_at", "instant", "-", "first goods left"),
+        Field("delivered_at", "instant", "-", "delivered"),
+        Field("cancelled_at", "instant", "-", "cancelled"),
+        Field("changed_at", "instant", "-", "last change in the ERP"),
+        Field("backorder_of", "text", "-", "order this one fills the rest of"),
+        Field("entry_error", "text", "-", "the ERP's reason when entered wrongly"),
+        Field("attributes", "json", "-", "what the model has no place for"),
+    ),
+    references=(Reference("dealer_key", "dealer"),),
+    amount="net",
+)
+
+SALES_ORDER_LINE = Part(
+    name="sales_order_line",
+    meaning="One line of an order.",
+    key=("order_key", "line_no"),
+    parent="sales_order",
+    parent_field="order_key",
+    owned=True,
+    fields=(
+        Field("order_key", "text", "R", "the order"),
+        Field("dealer_key", "text", "-", "who ordered", copied_from=("sales_order", "dealer_key")),
+        Field("account_key", "text", "-", "who pays", copied_from=("sales_order", "account_key")),
+        Field("line_no", "text", "R", "the ERP's line number or key"),
+        Field("portal_line", "text", "-", "our line number"),
+        Field("product_key", "text", "R", "the product"),
+        Field("qty", "qty", "R", "ordered"),
+        Field("uom", "text", "R", "unit"),
+        Field("qty_confirmed", "qty", "-", "confirmed"),
+        Field("qty_shipped", "qty", "-", "shipped"),
+        Field("qty_invoiced", "qty", "-", "invoiced"),
+        Field("qty_cancelled", "qty", "-", "cancelled"),
+        Field("unit_price", "price", "-", "price of one `per`"),
+        Field("per", "int", "-", "price per 1, 100, 1000"),
+        Field("discount_pct", "pct", "-", "discount of the line, percent"),
+        Field("net", "money", "-", "without tax"),
+        Field("tax_pct", "pct", "-", "tax rate"),
+        Field("gross", "money", "-", "with tax"),
+        Field("expected_on", "date", "-", "promised for"),
+        Field("warehouse_key", "text", "-", "ships from"),
+        Field("status", "code", "-", "how far it is", codes=STATUSES),
+        Field("reason", "text", "-", "readable by the dealer"),
+        Field("replaces_product_key", "text", "-", "substituted by the office"),
+    ),
+    references=(Reference("product_key", "product"),),
+    amount="qty",
+)
+
+SHIPMENT = Part(
+    name="shipment",
+    meaning="Goods that left for an order.",
+    key=("key",),
+    owned=True,
+    fields=(
+        Field("key", "text", "R", "the ERP's key"),
+        Field("order_key", "text", "R", "the order"),
+        Field("dealer_key", "text", "-", "who ordered", copied_from=("sales_order", "dealer_key")),
+        Field("account_key", "text", "-", "who pays", copied_from=("sales_order", "account_key")),
+        Field("shipped_at", "instant", "R", "left the warehouse"),
+        Field("delivered_at", "instant", "-", "delivered"),
+        Field("carrier", "text", "-", "carrier"),
+        Field("tracking_no", "text", "-", "tracking number"),
+        Field("tracking_url", "text", "-", "tracking page"),
+    ),
+    references=(Reference("order_key", "sales_order"),),
+)
+
+SHIPMENT_LINE = Part(
+    name="shipment_line",
+    meaning="What one shipment held of one order line.",
+    key=("shipment_key", "order_line_no"),
+    parent="shipment",
+    parent_field="shipment_key",
+    owned=True,
+    fields=(
+        Field("shipment_key", "text", "R", "the shipment"),
+        Field("order_key", "text", "-", "the order", copied_from=("shipment", "order_key")),
+        Field("dealer_key", "text", "-", "who ordered", copied_from=("shipment", "dealer_key")),
+        Field("account_key", "text", "-", "who pays", copied_from=("shipment", "account_key")),
+        Field("order_line_no", "text", "R", "the order's line"),
+        Field("qty", "qty", "R", "shipped"),
+        Field("lot", "text", "-", "lot"),
+    ),
+    checks=(
+        RowCheck(
+            "qty_not_positive", "above", "qty", "qty must be greater than 0", low=Decimal(0)
+        ),
+    ),
+)
+
+ORDER_EVENT = Part(
+    name="order_event",
+    meaning="One thing that happened to an order.",
+    key=("order_key", "seq"),
+    parent="sales_order",
+    parent_field="order_key",
+    owned=True,
+    fields=(
+        Field("order_key", "text", "R", "the order"),
+        Field("dealer_key", "text", "-", "who ordered", copied_from=("sales_order", "dealer_key")),
+        Field("account_key", "text", "-", "who pays", copied_from=("sales_order", "account_key")),
+        Field("seq", "int", "R", "order among the order's events"),
+        Field("at", "instant", "R", "when"),
+        Field(
+            "kind",
+            "code",
+            "R",
+            "what happened",
+            codes=(
+                "received",
+                "sent",
+                "acknowledged",
+                "status",
+                "changed",
+                "refused",
+                "shipped",
+                "delivered",
+                "invoiced",
+                "note",
+            ),
+        ),
+        Field("old", "json", "-", "before"),
+        Field("new", "json", "-", "after"),
+        Field("text", "text", "-", "in words"),
+        Field("actor", "text", "-", "who"),
+        Field("source", "code", "R", "whose event", codes=("erp", "portal", "waybill")),
+    ),
+)
+
+FEED = Feed(
+    name="order_status",
+    meaning="Orders of every channel with lines, shipments and events.",
+    parts=(SALES_ORDER, SALES_ORDER_LINE, ORDER_EVENT, SHIPMENT, SHIPMENT_LINE),
+    main="sales_order",
+    schedule="*/15 * * * *",
+    promise_minutes=35,
+    requires=("customers", "products"),
+)

@@ -1,0 +1,227 @@
+"""Feed 3: every price condition, one row per quantity break. Declares; must not do anything."""
+
+from decimal import Decimal
+
+from mappings.feeds.customers import GROUP_KINDS
+from mappings.vocabulary import ChangeCheck, Feed, Field, Part, Reference, RowCheck, When
+
+LEVELS = ("quote", "customer", "contract", "promo", "scale", "group", "list")
+
+PRICE = Part(
+    name="price",
+    meaning="One break of one header (the ERP's condition record). Breaks of two never mix.",
+    key=("header_key", "min_qty"),
+    fields=(
+        Field("header_key", "text", "R", "the ERP's condition record, or composed by a named step"),
+        Field("level", "code", "R", "who it competes with", codes=LEVELS),
+        Field("dealer_scope", "code", "R", "for whom", codes=("all", "group", "account", "dealer")),
+        Field("dealer_group_kind", "code", "C", "kind of group, when group", codes=GROUP_KINDS),
+        Field("dealer_key", "text", "C", "dealer, account or group key, unless all"),
+        Field(
+            "product_scope",
+            "code",
+            "R",
+            "for what",
+            codes=("product", "category", "all", "cart"),
+        ),
+        Field("product_key", "text", "C", "SKU or category key"),
+        Field("currency", "ccy", "R", "no implicit conversion, ever"),
+        Field("uom", "text", "C", "when the value is an amount"),
+        Field("per", "int", "R", "price per 1, 100, 1000"),
+        Field("min_qty", "qty", "R", "first quantity of the break, in uom, else base"),
+        Field("min_amount", "money", "-", "cart rules only"),
+        Field("unit_price", "price", "C", "at most one of the three values"),
+        Field("pct_off_list", "pct", "C", "at most one of the three values"),
+        Field("amount_off_list", "price", "C", "at most one of the three values"),
+        Field("allow_zero", "bool", "-", "without it a price of 0 is a rejection"),
+        Field(
+            "combine",
+            "code",
+            "-",
+            "how a percentage meets the others; absent = compete",
+            codes=("compete", "cumulate"),
+        ),
+        Field("tax_included", "bool", "-", "absent = false"),
+        Field("valid_from", "date", "-", "first day", absent="0001-01-01"),
+        Field("valid_to", "date", "-", "first day after"),
+        Field("seq", "int", "-", "the ERP's own rank between equal headers"),
+        Field("quota_left", "qty", "-", "contract quota"),
+        Field("ref", "text", "-", "contract, project, promotion or quote number"),
+        Field("title", "text", "-", "shown to the dealer as the reason"),
+    ),
+    checks=(
+        RowCheck(
+            "per_not_positive", "above", "per", "per must be greater than 0", low=Decimal(0)
+        ),
+        RowCheck(
+            "min_qty_not_positive",
+            "above",
+            "min_qty",
+            "min_qty must be greater than 0",
+            low=Decimal(0),
+        ),
+        RowCheck(
+            "unit_price_negative",
+            "between",
+            "unit_price",
+            "unit_price must not be negative",
+            low=Decimal(0),
+        ),
+        RowCheck(
+            "unit_price_zero",
+            "above",
+            "unit_price",
+            "a price of 0 must be allowed by the ERP (allow_zero)",
+            low=Decimal(0),
+            when=(When("allow_zero", "not_in", ("true",)),),
+        ),
+        RowCheck(
+            "pct_off_list_not_positive",
+            "above",
+            "pct_off_list",
+            "pct_off_list must be greater than 0",
+            low=Decimal(0),
+        ),
+        RowCheck(
+            "pct_off_list_over_100",
+            "between",
+            "pct_off_list",
+            "pct_off_list must not exceed 100",
+            high=Decimal(100),
+        ),
+        RowCheck(
+            "amount_off_list_negative",
+            "between",
+            "amount_off_list",
+            "amount_off_list must not be negative",
+            low=Decimal(0),
+        ),
+        RowCheck(
+            "two_values_pct",
+            "is_null",
+            "pct_off_list",
+            "a price has at most one value: unit_price and pct_off_list are both set",
+            when=(When("unit_price", "present"),),
+        ),
+        RowCheck(
+            "two_values_amount",
+            "is_null",
+            "amount_off_list",
+            "a price has at most one value: unit_price and amount_off_list are both set",
+            when=(When("unit_price", "present"),),
+        ),
+        RowCheck(
+            "two_values_off",
+            "is_null",
+            "amount_off_list",
+            "a price has at most one value: pct_off_list and amount_off_list are both set",
+            when=(When("pct_off_list", "present"),),
+        ),
+        RowCheck(
+            "uom_missing",
+            "not_null",
+            "uom",
+            "an amount needs its unit",
+            when=(When("unit_price", "present"),),
+        ),
+        RowCheck(
+            "validity_reversed",
+            "before",
+            "valid_from",
+            "valid_from must lie before valid_to",
+            other="valid_to",
+        ),
+        RowCheck(
+            "dealer_key_missing",
+            "not_null",
+            "dealer_key",
+            "a price for a group, account or dealer must name it",
+            when=(When("dealer_scope", "in", ("group", "account", "dealer")),),
+        ),
+        RowCheck(
+            "dealer_key_unexpected",
+            "is_null",
+            "dealer_key",
+            "a price for all dealers must not name one",
+            when=(When("dealer_scope", "in", ("all",)),),
+        ),
+        RowCheck(
+            "dealer_group_kind_missing",
+            "not_null",
+            "dealer_group_kind",
+            "a price for a group must name its kind",
+            when=(When("dealer_scope", "in", ("group",)),),
+        ),
+        RowCheck(
+            "product_key_missing",
+            "not_null",
+            "product_key",
+            "a price for a product or category must name it",
+            when=(When("product_scope", "in", ("product", "category")),),
+        ),
+        RowCheck(
+            "product_key_unexpected",
+            "is_null",
+            "product_key",
+            "a price for all products or the cart must not name one",
+            when=(When("product_scope", "in", ("all", "cart")),),
+        ),
+        RowCheck(
+            "level_customer_scope",
+            "one_of",
+            "dealer_scope",
+            "level customer belongs to a dealer or an account",
+            values=("dealer", "account"),
+            when=(When("level", "in", ("customer",)),),
+        ),
+        RowCheck(
+            "level_contract_scope",
+            "one_of",
+            "dealer_scope",
+            "level contract belongs to a group, an account or a dealer",
+            values=("group", "account", "dealer"),
+            when=(When("level", "in", ("contract",)),),
+        ),
+        RowCheck(
+            "level_list_scope",
+            "one_of",
+            "dealer_scope",
+            "levels list and scale belong to all or to a price list",
+            values=("all", "group"),
+            when=(When("level", "in", ("list", "scale")),),
+        ),
+        RowCheck(
+            "level_list_group_kind",
+            "one_of",
+            "dealer_group_kind",
+            "levels list and scale belong to all or to a price list",
+            values=("price_list",),
+            when=(When("level", "in", ("list", "scale")),),
+        ),
+    ),
+    references=(
+        Reference("dealer_key", "dealer", when=(When("dealer_scope", "in", ("dealer", "account")),)),
+        Reference("product_key", "product", when=(When("product_scope", "in", ("product",)),)),
+        Reference("product_key", "category", when=(When("product_scope", "in", ("category",)),)),
+    ),
+    changes=(
+        ChangeCheck(
+            "unit_price_jump",
+            "unit_price",
+            "the price is exactly 10 or 100 times the old one, or a tenth or hundredth of it: "
+            "a decimal separator was probably misread",
+            same=("currency", "uom", "per"),
+        ),
+    ),
+    amount="unit_price",
+)
+
+FEED = Feed(
+    name="prices",
+    meaning="Price conditions of every level, with quantity breaks and validity.",
+    parts=(PRICE,),
+    main="price",
+    schedule="15 3 * * *",
+    promise_minutes=26 * 60,
+    requires=("customers", "products"),
+)

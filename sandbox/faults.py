@@ -1,0 +1,93 @@
+"""Misbehaviour on demand: which fault a practice ERP shows next. Shared by all three servers.
+
+A fault is armed for one server (`erp`) by name, for a number of requests or until disarmed, and
+optionally only for requests whose path or operation contains `where`. Servers ask `take` once a
+request and act on the name they get. Must not know any protocol.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+SCENARIOS: dict[str, str] = {
+    "slow": "answers after `seconds`",
+    "hang": "accepts the request and never answers",
+    "rate_limit": "429 with Retry-After (seconds); SFTP: refuses a new session",
+    "maintenance": "503 with an HTML page; SFTP: closes the connection",
+    "html_200": "an HTML page with status 200",
+    "truncated": "the answer or file stops in the middle",
+    "drop": "the connection is reset in the middle of the answer",
+    "session_expired": "the session or token is not known any more (once, in mid-paging)",
+    "wrong_password": "sign-in is refused whatever the password",
+    "schema_changed": "one column or element has another name",
+    "bad_rows": "some records hold a bad number, an impossible date, a missing key",
+    "business_error": "HTTP 200 with an error code inside",
+    "empty": "an empty, well-formed answer or file",
+    "no_marker": "SFTP: the end marker is missing",
+    "bad_trailer": "SFTP: the trailer does not add up",
+    "growing": "SFTP: the file is still being written",
+    "changed_host_key": "SFTP: another host key than the pinned one",
+    "repeated_link": "OData: nextLink points at the page it came from",
+    "count_mismatch": "the declared count is not what the pages hold",
+}
+"""Scenario name → what the server does; servers implement those that make sense for them."""
+
+
+@dataclass
+class _Armed:
+    name: str
+    times: int | None
+    where: str
+    after: int
+    seconds: float
+
+
+class Faults:
+    """The armed faults of one server. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._armed: list[_Armed] = []
+        self._lock = threading.Lock()
+        self.taken: list[str] = []
+
+    def arm(
+        self,
+        name: str,
+        *,
+        times: int | None = 1,
+        where: str = "",
+        after: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
+        """Show `name` on the next `times` matching requests (None: until disarmed).
+
+        `after` matching requests pass untouched first. Raises ValueError for an unknown name.
+        """
+        if name not in SCENARIOS:
+            message = f"unknown scenario {name!r}; known: {', '.join(SCENARIOS)}"
+            raise ValueError(message)
+        with self._lock:
+            self._armed.append(_Armed(name, times, where, after, seconds))
+
+    def disarm(self) -> None:
+        """Behave again."""
+        with self._lock:
+            self._armed.clear()
+
+    def take(self, request: str) -> tuple[str, float] | None:
+        """The (name, seconds) of the fault for this request, or None; counts it as shown."""
+        with self._lock:
+            for fault in self._armed:
+                if fault.where not in request:
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self._armed.remove(fault)
+                self.taken.append(fault.name)
+                return fault.name, fault.seconds
+        return None
