@@ -130,12 +130,15 @@ def wrong_sums(dataset: Dataset) -> list[str]:
         ("invoice", "invoice_line", "invoice_key", ("net", "tax", "gross")),
         ("sales_order", "sales_order_line", "order_key", ("net", "gross")),
     ):
-        sums = frame(dataset[line], "erp", link, *columns).groupby(["erp", link], dropna=False).sum()
-        heads = frame(dataset[head], "erp", "key", *columns).set_index(["erp", "key"])
-        both = heads.join(sums, rsuffix="_lines", how="inner")
-        for column in columns:
-            differs = both[column].notna() & (both[column] != both[f"{column}_lines"])
-            bad += [f"{head} {key} {column}" for key in both.index[differs.fillna(value=False)]]
+        grouped = dataset[line].group_by(["erp", link]).aggregate([(c, "sum") for c in columns])
+        sums = {
+            (erp, key): values
+            for erp, key, *values in _tuples(grouped, "erp", link, *(f"{c}_sum" for c in columns))
+        }
+        for erp, key, *values in _tuples(dataset[head], "erp", "key", *columns):
+            found = sums.get((erp, key), values)
+            pairs = zip(columns, values, found, strict=True)
+            bad += [f"{head} {erp} {key} {c}" for c, own, sum_ in pairs if own not in (None, sum_)]
     return bad
 
 

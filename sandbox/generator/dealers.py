@@ -30,6 +30,7 @@ WAREHOUSES = {
     "cedar": ("01", "02", "03"),
 }
 CONTRACTS = 6
+FEWEST_DEALERS = 5
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ def make_dealers(
     term = rng.integers(0, len(TERMS), n)
     net_days, discount_days, discount_pct = np.array(TERMS, dtype=np.int64)[term].T
     second_currency = (head % 12 == 1) if n > 12 else (head == 1)  # noqa: PLR2004  one in twelve
-    tier = np.minimum(rng.integers(0, 5, n), 3)
+    # The first few see to it that every tier and some contracts have a member.
+    tier = np.where(position < len(names.TIERS), position, np.minimum(rng.integers(0, 5, n), 3))
     contract = np.where(rng.random(n) < 0.3, rng.integers(0, CONTRACTS, n), -1)
+    contract = np.where(position < FEWEST_DEALERS, position, contract)
     status = np.where(rng.random(n) < 0.04, "blocked", "active").astype(object)
     closed = (rng.random(n) < 0.03) & (head == position) & (position % 7 != 0)
     status[closed] = "closed"

@@ -64,8 +64,8 @@ def make_orders(
         "approved": np.maximum(ordered, sales.ordered_on * SECONDS_A_DAY + 21_600) + 1800,
         "shipped": business_seconds(rng, sales.shipped_on),
     }
-    step["shipped"] = np.maximum(step["shipped"], step["approved"] + 600)
-    step["processing"] = (step["approved"] + step["shipped"]) // 2
+    step["shipped"] = np.maximum(step["shipped"], step["approved"] + 2400)
+    step["processing"] = step["approved"] + 1200
     limit = day_number(as_of) * SECONDS_A_DAY - 3600
     step["delivered"] = np.minimum(step["shipped"] + 90_000, limit)
     split = (sales.status == "processing") & (np.arange(n) % 2 == 0)

@@ -26,7 +26,7 @@ from sandbox.generator.columns import (
     some,
     texts,
 )
-from sandbox.generator.dealers import CONTRACTS, Dealers
+from sandbox.generator.dealers import Dealers
 from sandbox.generator.products import Products
 
 HEADER_FORMS = {"anvil": "%010d", "birch": "PC-%08d", "cedar": "F%07d"}
@@ -190,7 +190,8 @@ def _deals(
     )  # fmt: skip
     campaign = np.arange(len(promo)) % 2 == 0
     framed = np.flatnonzero(rng.random(n) < 0.1) if n > 20 else np.arange(2)  # noqa: PLR2004
-    contract = texts("C%d", 1 + framed % CONTRACTS)
+    contracts = np.unique(dealers.contract[dealers.contract >= 0])
+    contract = texts("C%d", 1 + contracts[framed % len(contracts)])
     quoted = rng.integers(0, n, max(len(dealers.keys) // 5, 1))
     buyer = np.arange(len(quoted)) % len(dealers.keys)
     return Headers.concat([

@@ -211,6 +211,7 @@ def _catalogue(
     ]
     old = np.full(len(tree), (today - 700) * 86_400 + 30_000)
     left = np.flatnonzero((number % 10 == 0) & (np.arange(n) + 2 < n))
+    turn = np.arange(len(left))
     kinds = ("alternative", "successor", "accessory")
     tables = {
         "category": build(
@@ -221,9 +222,9 @@ def _catalogue(
         "substitute": build(
             "substitute", erp, len(left), modified[left], product_key=products.keys[left],
             substitute_key=products.keys[left + 2],
-            kind=[kinds[i % 3] for i in range(len(left))], rank=some(1 + left % 3, left % 4 > 0),
-            both_ways=some(left % 20 == 0, left % 3 > 0),
-            valid_from=days(today - left, left % 5 == 0), valid_to=days(today + 400 + left, left % 7 == 0),
+            kind=[kinds[i % 3] for i in turn], rank=some(1 + turn % 3, turn % 4 > 0),
+            both_ways=some(turn % 2 == 0, turn % 3 > 0),
+            valid_from=days(today - left, turn % 5 == 0), valid_to=days(today + 400 + left, turn % 7 == 0),
         ),
     }  # fmt: skip
     if erp != "cedar":
