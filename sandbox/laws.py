@@ -52,7 +52,7 @@ def dangling(dataset: Dataset) -> list[str]:
         for column, target in {**links.get(table, {}), **REFERENCES.get(table, {})}.items():
             for erp in dataset.erps:
                 rows = dataset[table].filter(pc.equal(dataset[table]["erp"], erp))
-                named = set(rows[column].drop_null().to_pylist())
+                named = set(rows[column].drop_null().unique().to_pylist())
                 owner = REFERS.get(erp, {}).get(target, erp)
                 missing = named - keys_of(dataset, target, owner)
                 bad += [f"{erp} {table}.{column}: {key}" for key in sorted(missing)]
@@ -69,11 +69,19 @@ def _dangling_prices(dataset: Dataset) -> list[str]:
             groups = dataset["dealer_group"].filter(
                 pc.equal(dataset["dealer_group"]["erp"], customers)
             )
-            member = set(zip(groups["kind"].to_pylist(), groups["group_key"].to_pylist(), strict=True))
+            member = set(
+                zip(groups["kind"].to_pylist(), groups["group_key"].to_pylist(), strict=True)
+            )
             dealers = keys_of(dataset, "dealer", customers)
             products = keys_of(dataset, "product", erp)
             categories = keys_of(dataset, "category", erp)
-            columns = ("dealer_scope", "dealer_group_kind", "dealer_key", "product_scope", "product_key")
+            columns = (
+                "dealer_scope",
+                "dealer_group_kind",
+                "dealer_key",
+                "product_scope",
+                "product_key",
+            )
             for scope, kind, dealer, what, product in set(
                 zip(*(rows[c].to_pylist() for c in columns), strict=True)
             ):
@@ -91,14 +99,11 @@ def _dangling_prices(dataset: Dataset) -> list[str]:
 
 def _dangling_lines(dataset: Dataset) -> list[str]:
     """Order lines that invoices and shipments name."""
-    order_lines = set(_tuples(dataset["sales_order_line"], "erp", "order_key", "line_no"))
-    billed = {
-        row
-        for row in _tuples(dataset["invoice_line"], "erp", "order_key", "order_line_no")
-        if row[2] is not None
-    }
+    linked = dataset["invoice_line"].filter(dataset["invoice_line"]["order_line_no"].is_valid())
+    billed = set(_tuples(linked, "erp", "order_key", "order_line_no"))
     order_of = {
-        (erp, key): order for erp, key, order in _tuples(dataset["shipment"], "erp", "key", "order_key")
+        (erp, key): order
+        for erp, key, order in _tuples(dataset["shipment"], "erp", "key", "order_key")
     }
     sent = {
         (erp, order_of[erp, shipment], line)
@@ -106,6 +111,9 @@ def _dangling_lines(dataset: Dataset) -> list[str]:
             dataset["shipment_line"], "erp", "shipment_key", "order_line_no"
         )
     }
+    if not billed | sent:
+        return []
+    order_lines = set(_tuples(dataset["sales_order_line"], "erp", "order_key", "line_no"))
     return [str(row) for row in sorted((billed | sent) - order_lines)]
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox import laws
 from sandbox.dataset import SCHEMAS, SHAPE, TIME_ZONES, Dataset, empty_schema, load
 from sandbox.generator import PRESETS, Size, generate
-from sandbox import laws
 
 # What no source states: computed from bytes, or left to other rooms.
 ALWAYS_NULL = {
@@ -82,8 +82,10 @@ def test_whole(dataset: Dataset) -> None:
 
 
 def test_every_row_names_its_erp_and_change(dataset: Dataset) -> None:
-    midnight = pa.scalar(dataset.as_of, pa.date32()).cast(pa.timestamp("us")).cast(
-        pa.timestamp("us", tz="UTC")
+    midnight = (
+        pa.scalar(dataset.as_of, pa.date32())
+        .cast(pa.timestamp("us"))
+        .cast(pa.timestamp("us", tz="UTC"))
     )
     for name, table in dataset.tables.items():
         assert table["erp"].null_count == table["modified_at"].null_count == 0, name
@@ -91,7 +93,9 @@ def test_every_row_names_its_erp_and_change(dataset: Dataset) -> None:
             assert not pc.any(pc.greater_equal(table["modified_at"], midnight)).as_py(), name
 
 
-def test_every_field_is_filled_somewhere_and_optional_ones_are_null_somewhere(full: Dataset) -> None:
+def test_every_field_is_filled_somewhere_and_optional_ones_are_null_somewhere(
+    full: Dataset,
+) -> None:
     empty = {
         (name, column)
         for name, table in full.tables.items()

@@ -19,7 +19,9 @@ def test_offsets_and_length_are_true() -> None:
             assert data[start:].startswith(b"xref\n")
             for number, offset in enumerate(re.findall(rb"(\d{10}) 00000 n ", data), 1):
                 assert data[int(offset) :].startswith(b"%d 0 obj" % number)
-            length, content = re.search(rb"/Length (\d+) >>\nstream\n(.*)\nendstream", data, re.S).groups()
+            length, content = re.search(
+                rb"/Length (\d+) >>\nstream\n(.*)\nendstream", data, re.DOTALL
+            ).groups()
             assert int(length) == len(content)
 
 
