@@ -200,13 +200,15 @@ def _credit(source: _Source) -> pa.Table:
 
 def _products(source: _Source) -> dict[str, pa.Table]:
     """Products with units and categories."""
-    s, packages = source["stock_items"], source.names("package_types", "PackageTypeID", "PackageTypeName")
+    s, packages = (source["stock_items"],)
+    source.names("package_types", "PackageTypeID", "PackageTypeName")
     groups, members = source["stock_groups"], source["stock_item_stock_groups"]
     n = len(s)
     modified = _seconds(s["ValidFrom"])
     key = _keys(s["StockItemID"])
     colour = _texts(s["ColorID"].map(source.names("colors", "ColorID", "ColorName")))
-    unit, outer = _texts(s["UnitPackageID"].map(packages)), _texts(s["OuterPackageID"].map(packages))
+    unit, outer = (_texts(s["UnitPackageID"].map(packages)),)
+    _texts(s["OuterPackageID"].map(packages))
     inside = _whole(s["QuantityPerOuter"])
     custom = [json.loads(text) for text in s["CustomFields"]]
     retail = _cents(s["RecommendedRetailPrice"])
@@ -273,7 +275,8 @@ def _prices(source: _Source) -> dict[str, pa.Table]:
         "price", SFTP, n, _seconds(s["ValidFrom"]),
         header_key=[f"L{number}" for number in s["StockItemID"]], level="list", dealer_scope="all",
         product_scope="product", product_key=_keys(s["StockItemID"]), currency="USD",
-        uom=_texts(s["UnitPackageID"].map(packages)), per=1, min_qty=qty(np.ones(n, dtype=np.int64)),
+        uom=_texts(s["UnitPackageID"].map(packages)), per=1,
+        min_qty=qty(np.ones(n, dtype=np.int64)),
         unit_price=price(_cents(s["UnitPrice"]) * 100),
     )  # fmt: skip
     # A deal may name an item or a group of them, a customer, a buying group or a category of them.
@@ -282,20 +285,24 @@ def _prices(source: _Source) -> dict[str, pa.Table]:
     amount, off = deals["UnitPrice"].notna(), deals["DiscountAmount"].notna()
     stock_group = deals["StockGroupID"].notna()
     who = deals["CustomerID"].fillna(deals["BuyingGroupID"]).fillna(deals["CustomerCategoryID"])
-    uoms = _texts(deals["StockItemID"].map(s.set_index("StockItemID")["UnitPackageID"]).map(packages))
+    uoms = _texts(
+        deals["StockItemID"].map(s.set_index("StockItemID")["UnitPackageID"]).map(packages)
+    )
     agreed = build(
         "price", SFTP, m, _seconds(deals["LastEditedWhen"]),
         header_key=[f"S{number}" for number in deals["SpecialDealID"]], level="promo",
         dealer_scope=np.select([customer, group | category], ["dealer", "group"], "all"),
         dealer_group_kind=some(np.where(group, "buying_group", "customer_group"),
                                (~customer & (group | category)).to_numpy()),
-        dealer_key=_keys(who), product_scope=np.select([item, stock_group], ["product", "category"], "all"),
+        dealer_key=_keys(who),
+        product_scope=np.select([item, stock_group], ["product", "category"], "all"),
         product_key=_keys(deals["StockItemID"].fillna(deals["StockGroupID"])), currency="USD",
         uom=uoms, per=1, min_qty=qty(np.ones(m, dtype=np.int64)),
         unit_price=price(_cents(deals["UnitPrice"]) * 100, amount.to_numpy()),
         amount_off_list=price(_cents(deals["DiscountAmount"]) * 100, off.to_numpy()),
         pct_off_list=pct(_cents(deals["DiscountPercentage"]), deals["DiscountPercentage"].notna().to_numpy()),
-        valid_from=_days(deals["StartDate"]), valid_to=_days(deals["EndDate"] + pd.Timedelta(days=1)),
+        valid_from=_days(deals["StartDate"]),
+        valid_to=_days(deals["EndDate"] + pd.Timedelta(days=1)),
         title=_texts(deals["DealDescription"]),
     )  # fmt: skip
     return {"price": pa.concat_tables([listed, agreed])}
@@ -384,8 +391,10 @@ def _orders(source: _Source) -> dict[str, pa.Table]:
     order = build(
         "sales_order", REST, len(o), np.maximum(edited, _seconds(delivered)),
         key=_keys(o["OrderID"]), number=_keys(o["OrderID"]), dealer_key=_keys(o["CustomerID"]),
-        customer_ref=_keys(o["CustomerPurchaseOrderNumber"]), contact_key=_keys(o["ContactPersonID"]),
-        sales_rep_key=_keys(o["SalespersonPersonID"]), ordered_at=instants(_seconds(o["OrderDate"])),
+        customer_ref=_keys(o["CustomerPurchaseOrderNumber"]),
+        contact_key=_keys(o["ContactPersonID"]),
+        sales_rep_key=_keys(o["SalespersonPersonID"]),
+        ordered_at=instants(_seconds(o["OrderDate"])),
         ordered_at_exact=False, expected_on=_days(o["ExpectedDeliveryDate"]), currency="USD",
         net=money(_whole(o["OrderID"].map(net))),
         status=np.select([there, picked_there], ["delivered", "shipped"], "processing"),
@@ -399,7 +408,8 @@ def _orders(source: _Source) -> dict[str, pa.Table]:
         "sales_order_line", REST, len(lines), _seconds(lines["LastEditedWhen"]),
         order_key=_keys(lines["OrderID"]), line_no=_keys(lines["OrderLineID"]),
         product_key=_keys(lines["StockItemID"]), qty=qty(_whole(lines["Quantity"])),
-        uom=_texts(lines["PackageTypeID"].map(packages)), qty_shipped=qty(_whole(lines["PickedQuantity"])),
+        uom=_texts(lines["PackageTypeID"].map(packages)),
+        qty_shipped=qty(_whole(lines["PickedQuantity"])),
         unit_price=price(_cents(lines["UnitPrice"]) * 100), per=1, net=money(cents),
         tax_pct=pct(_whole(lines["TaxRate"]) * 100),
     )  # fmt: skip
