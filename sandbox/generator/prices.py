@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sandbox.generator import names
 from sandbox.generator.columns import (
+    ABSENT,
     Ints,
     Texts,
     build,
@@ -194,9 +195,9 @@ def _deals(rng: np.random.Generator, as_of: date, products: Products, dealers: D
     return Headers.concat([
         headers(products, len(promo), level="promo", at=promo, kind=kind, base=value, start=start,
                 end=start + 30, dealer_scope=np.where(campaign, "group", "all").astype(object),
-                group_kind=np.where(campaign, "campaign", None),
-                dealer=np.where(campaign, "HERBST", None),
-                uom=np.where(kind == PERCENT, None, products.base_uom[promo]),
+                group_kind=np.where(campaign, "campaign", ABSENT),
+                dealer=np.where(campaign, "HERBST", ABSENT),
+                uom=np.where(kind == PERCENT, ABSENT, products.base_uom[promo]),
                 breaks=1 + (np.arange(len(promo)) % 3 == 0), ref="AKT-2026/11",
                 title='Herbstaktion: "alles muss raus"; solange Vorrat'),
         headers(products, len(framed), level="contract", dealer_scope="group",
@@ -278,9 +279,9 @@ def _customer(
         dealer_scope=np.where(account, "account", "dealer").astype(object),
         dealer=dealers.keys[buyer],
         currency=dealers.currency[buyer].astype(object),
-        uom=np.where(boxed, "BOX", np.where(kind == PERCENT, None, products.base_uom[at])),
+        uom=np.where(boxed, "BOX", np.where(kind == PERCENT, ABSENT, products.base_uom[at])),
         per=np.where(boxed, 1, products.per[at]),
-        ref=np.where(odd > 0.9, texts("SV-%06d", pair % 10**6), None),
+        ref=np.where(odd > 0.9, texts("SV-%06d", pair % 10**6), ABSENT),
     )  # fmt: skip
 
 
