@@ -39,6 +39,7 @@ AMOUNT_LADDER = np.array([1000, 970, 940, 900])
 PERCENT_LADDER = np.array([500, 1000, 1500, 2000])
 AMOUNT, PERCENT, OFF, NOTHING = range(4)
 SHARE_OF_OTHERS = 0.8
+FIRST_YEAR = 1971  # days since 1970 below zero mean open
 
 
 @dataclass
@@ -256,6 +257,12 @@ def _customer(
     pairs = len(products.keys) * len(dealers.keys)
     pair = np.resize(rng.permutation(pairs), n)
     year = np.arange(n) // pairs
+    if n and year[-1] > as_of.year - FIRST_YEAR:
+        message = (
+            f"{products.erp}: {rows} customer prices do not fit {pairs} pairs of dealer and product "
+            f"since {FIRST_YEAR}: give it more dealers or products"
+        )
+        raise ValueError(message)
     at, buyer = pair % len(products.keys), pair // len(products.keys)
     starts = np.array([_year(as_of, back) for back in range(int(year.max(initial=0)) + 2)])
     start, end = starts[year], np.where(year == 0, -1, starts[np.maximum(year - 1, 0)])

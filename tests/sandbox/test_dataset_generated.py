@@ -262,6 +262,13 @@ def test_slices_add_up(dataset: Dataset) -> None:
         assert SCHEMAS[name] == empty_schema(name)
 
 
+def test_sizes_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="more dealers or products"):
+        generate(PRESETS["tiny"].with_prices(cedar=100_000))
+    with pytest.raises(ValueError, match="at least 5"):
+        Size(dealers={"birch": 3})
+
+
 def test_size_can_be_given() -> None:
     size = Size(dealers={"birch": 9}, products={"cedar": 25}, prices={"cedar": 400},
                 invoices={}, open_orders={})  # fmt: skip
