@@ -259,8 +259,8 @@ def _customer(
     year = np.arange(n) // pairs
     if n and year[-1] > as_of.year - FIRST_YEAR:
         message = (
-            f"{products.erp}: {rows} customer prices do not fit {pairs} pairs of dealer and product "
-            f"since {FIRST_YEAR}: give it more dealers or products"
+            f"{products.erp}: {rows} customer prices do not fit {pairs} pairs of dealer and "
+            f"product since {FIRST_YEAR}: give it more dealers or products"
         )
         raise ValueError(message)
     at, buyer = pair % len(products.keys), pair // len(products.keys)
