@@ -17,9 +17,9 @@ from transforms.registry import StepContext, StepResult
 from transforms.types import ARROW, typed
 from transforms.values import FUNCTIONS
 
-_SAMPLE = 2_000
-_FEW = 8
-"""A column counts as repetitive where a sample holds less than an eighth as many distinct texts."""
+_SAMPLE = 4_000
+_FEW = 3
+"""A column counts as repetitive where a sample holds less than a third as many distinct texts."""
 _AS_TYPE: dict[Kind, Type] = {"number": "qty", "date": "date", "instant": "instant", "bool": "bool"}
 
 
@@ -39,7 +39,8 @@ def column_of(
     context: StepContext,
 ) -> Column:
     """The field's values out of the texts of its paths. The names in `through` must be known."""
-    if len(columns) == 1 and _repeats(columns[0]):
+    works = bool(through) or lookup is not None or ARROW[field.type] != pa.string()
+    if works and len(columns) == 1 and _repeats(columns[0]):
         encoded = pc.dictionary_encode(columns[0])
         few = _column(field, [encoded.dictionary], through, lookup, context)
         null = _column(field, [pa.nulls(1, pa.string())], through, lookup, context)
@@ -92,7 +93,7 @@ def _column(
     values = columns[0]
     if lookup is not None:
         values = bad.add(_looked_up(values, lookup))
-    for result in typed(values, field.type):
+    for result in typed(values, field.type, canonical=kind == "number" and lookup is None):
         values = bad.add(result)
     return Column(bad.without(values), bad.found)
 
@@ -160,5 +161,3 @@ def trimmed_null(texts: pa.Array) -> pa.Array:
     """Blank as null; other text as it is, so that a lookup stays exact."""
     return pc.if_else(pc.is_null(trimmed(texts)), None, texts)
 
-
-__all__ = ["ARROW", "Column", "column_of", "constant"]

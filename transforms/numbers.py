@@ -11,10 +11,11 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.parsing import NUMBER, any_of, matched, split, trimmed
+from transforms.parsing import NUMBER, any_of, matched, replaced, seen, split, trimmed
 from transforms.registry import StepContext, StepResult, step
 
-_SPACES = "[\u00a0\u202f\u2009'\u2019]"  # NBSP, narrow NBSP, thin space, apostrophes
+_SPACE_MARKS = "\u00a0\u202f\u2009'\u2019"
+_SPACES = f"[{_SPACE_MARKS}]"  # NBSP, narrow NBSP, thin space, apostrophes
 _COMMA = (
     rf"^[+-]?(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+|[0-9]{{1,3}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:,[0-9]+)?$"
     r"|^[+-]?,[0-9]+$"
@@ -40,7 +41,7 @@ def decimal_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
     """`13.75` is no number here: a dot only separates groups of three."""
     found = matched(columns[0], _COMMA, "not_a_number")
     values = found.values
-    if _seen(values, "."):
+    if seen(values, "."):
         values = pc.replace_substring(values, ".", "")
     values = pc.replace_substring(_without_spaces(values), ",", ".")
     return StepResult(values, found.bad, found.code)
@@ -51,7 +52,7 @@ def thousands_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
     """`13,75` is no number here: a comma only separates groups of three."""
     found = matched(columns[0], _POINT, "not_a_number")
     values = _without_spaces(found.values)
-    if _seen(values, ","):
+    if seen(values, ","):
         values = pc.replace_substring(values, ",", "")
     return StepResult(values, found.bad, found.code)
 
@@ -74,26 +75,26 @@ def either_mark(columns: list[pa.Array], context: StepContext) -> StepResult:
 @step
 def trailing_minus(columns: list[pa.Array], _: StepContext) -> StepResult:
     """SAP writes the sign behind; a sign in front as well is left for the next step to refuse."""
-    return StepResult(pc.replace_substring_regex(columns[0], r"^\s*([^\s+-][^+-]*?)\s*-\s*$", r"-\1"))
+    return StepResult(replaced(columns[0], "-", r"^\s*([^\s+-][^+-]*?)\s*-\s*$", r"-\1"))
 
 
 @step
 def parentheses_minus(columns: list[pa.Array], _: StepContext) -> StepResult:
     """Bookkeeping's minus."""
-    return StepResult(pc.replace_substring_regex(columns[0], r"^\s*\(\s*([^\s()+-][^()]*?)\s*\)\s*$", r"-\1"))
+    return StepResult(replaced(columns[0], "(", r"^\s*\(\s*([^\s()+-][^()]*?)\s*\)\s*$", r"-\1"))
 
 
 @step
 def percent_sign(columns: list[pa.Array], _: StepContext) -> StepResult:
     """The sign alone goes; 12.5 % stays 12.5."""
-    return StepResult(pc.replace_substring_regex(columns[0], "[\\s\u00a0\u202f]*%\\s*$", ""))
+    return StepResult(replaced(columns[0], "%", "[\\s\u00a0\u202f]*%\\s*$", ""))
 
 
 @step
 def decimal_exponent(columns: list[pa.Array], _: StepContext) -> StepResult:
     """A JSON number may be written 1.5E+2: exact, as long as its exponent is sane."""
     found = matched(columns[0], r"^[+-]?[0-9]{1,76}(?:\.[0-9]{1,76})?(?:[eE][+-]?[0-9]{1,3})?$", "not_a_number")
-    if not _seen_regex(found.values, "[eE]"):
+    if not (seen(found.values, "e") or seen(found.values, "E")):
         return found
     texts = [None if one is None else _written_out(one) for one in found.values.to_pylist()]
     values = pa.array(texts, pa.string())
@@ -184,15 +185,9 @@ def _groups(texts: pa.Array, pattern: str) -> list[pa.Array]:
 
 
 def _without_spaces(texts: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(texts, _SPACES, "") if _seen_regex(texts, _SPACES) else texts
-
-
-def _seen(texts: pa.Array, mark: str) -> bool:
-    return bool(pc.any(pc.match_substring(texts, mark)).as_py())
-
-
-def _seen_regex(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
+    if any(seen(texts, mark) for mark in _SPACE_MARKS):
+        return pc.replace_substring_regex(texts, _SPACES, "")
+    return texts
 
 
 def _written_out(text: str) -> str | None:

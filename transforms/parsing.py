@@ -52,13 +52,26 @@ def split(values: pa.Array, fits: pa.Array, code: str) -> StepResult:
     return StepResult(pc.if_else(bad, pa.scalar(None, values.type), values), bad, code)
 
 
-def decimals(texts: pa.Array, type_name: str) -> list[StepResult]:
+def replaced(texts: pa.Array, mark: str, pattern: str, replacement: str) -> pa.Array:
+    """A regular expression replaced, looked for only where some text holds `mark` at all."""
+    if not seen(texts, mark):
+        return texts
+    return pc.replace_substring_regex(texts, pattern, replacement)
+
+
+def seen(texts: pa.Array, mark: str) -> bool:
+    """Whether any text holds the mark; far cheaper than a regular expression."""
+    return bool(pc.any(pc.match_substring(texts, mark)).as_py())
+
+
+def decimals(texts: pa.Array, type_name: str, *, canonical: bool = False) -> list[StepResult]:
     """Decimal text as decimal128 of the type; the last result holds the values.
 
-    Bad rows: `not_a_number`, `too_many_digits`.
+    `canonical`: a step has seen to it that every text is a number. Bad rows: `not_a_number`,
+    `too_many_digits`.
     """
     precision, scale = DECIMALS[type_name]
-    first = matched(texts, NUMBER, "not_a_number")
+    first = StepResult(texts) if canonical else matched(texts, NUMBER, "not_a_number")
     target = pa.decimal128(precision, scale)
     try:
         return [first, StepResult(pc.cast(first.values, target))]

@@ -34,16 +34,17 @@ ARROW: dict[Type, pa.DataType] = {
 """Field type → Arrow type; decimals are decimal128(precision, scale)."""
 
 
-def typed(values: pa.Array, type_name: Type) -> list[StepResult]:
+def typed(values: pa.Array, type_name: Type, *, canonical: bool = False) -> list[StepResult]:
     """A column as the type. Each result names one kind of bad rows; the last holds the values.
 
-    Values that are bad in an earlier result are null in the last one too.
+    Values that are bad in an earlier result are null in the last one too. `canonical`: a step gave
+    numbers already.
     """
     target = ARROW[type_name]
     if values.type != pa.string():
         return [StepResult(values if values.type == target else pc.cast(values, target))]
     if type_name in DECIMALS:
-        return decimals(values, type_name)
+        return decimals(values, type_name, canonical=canonical)
     if type_name == "int":
         return integers(values)
     if type_name == "date":
