@@ -15,6 +15,7 @@ Tree = str | list["Tree"] | dict[str, "Tree"]
 Place = tuple[str | int, ...]
 
 _MOST_NODES = 50_000
+_DEEPEST = 100
 _MERGE = "tag:yaml.org,2002:merge"
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -69,7 +70,7 @@ class _Walk:
     def tree(self, node: Node, place: Place, above: tuple[int, ...]) -> Tree:
         self.nodes += 1
         line = node.start_mark.line + 1
-        if self.nodes > _MOST_NODES or id(node) in above or len(above) > 100:
+        if self.nodes > _MOST_NODES or id(node) in above or len(above) > _DEEPEST:
             raise NotYaml("the file grows without end through its anchors", line)
         self.lines.line_of.setdefault(place, line)
         if isinstance(node, ScalarNode):

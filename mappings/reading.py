@@ -16,7 +16,15 @@ from mappings.meaning import Fault, dotted
 from mappings.plans import SourcePlan, Supply, plans, supplies
 from mappings.spec import ErpMapping
 
-__all__ = ["MappingSet", "SourcePlan", "Supply", "plans", "read_mapping", "read_mappings", "supplies"]
+__all__ = [
+    "MappingSet",
+    "SourcePlan",
+    "Supply",
+    "plans",
+    "read_mapping",
+    "read_mappings",
+    "supplies",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ def read_mapping(path: Path) -> ErpMapping:
 
 
 def parse_mapping(text: str, path: Path) -> ErpMapping:
-    """The mapping in a text that was, or will be, the file `path`. Raises Misconfigured as above."""
+    """The mapping in a text that was, or will be, the file `path`. Raises Misconfigured."""
     try:
         lines = read_lines(text)
     except NotYaml as error:
@@ -56,7 +64,9 @@ def parse_mapping(text: str, path: Path) -> ErpMapping:
         return mapping
     located = sorted((lines.line(fault.place), dotted(fault.place), fault.says) for fault in faults)
     raise _refusal(
-        "\n".join(f"{path}:{line}: {f'{place}: ' if place else ''}{says}" for line, place, says in located)
+        "\n".join(
+            f"{path}:{line}: {f'{place}: ' if place else ''}{says}" for line, place, says in located
+        )
     )
 
 
@@ -68,7 +78,9 @@ def read_mappings(folders: Iterable[Path]) -> MappingSet:
             erp = path.stem
             if erp in found.files:
                 found.mappings.pop(erp, None)
-                found.broken[erp] = _refusal(f"{path}:1: {found.files[erp]} maps {erp} too. Remove one.")
+                found.broken[erp] = _refusal(
+                    f"{path}:1: {found.files[erp]} maps {erp} too. Remove one."
+                )
                 continue
             found.files[erp] = path
             try:

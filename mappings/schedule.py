@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ")
+_WEEKDAYS = "sun mon tue wed thu fri sat".split(" ")
 _FIELDS = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day of month", 1, 31, ()),
-    ("month", 1, 12, "jan feb mar apr may jun jul aug sep oct nov dec".split()),
-    ("day of week", 0, 7, "sun mon tue wed thu fri sat".split()),
+    ("month", 1, 12, _MONTHS),
+    ("day of week", 0, 7, _WEEKDAYS),
 )
 _TOKEN = re.compile(r"(\*|[0-9a-z]+)(?:-([0-9a-z]+))?(?:/([0-9]+))?")
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]")

@@ -96,7 +96,9 @@ def list_of(texts: pa.Array, pattern: str) -> StepResult:
 def json_objects(texts: pa.Array) -> StepResult:
     """Texts that hold a JSON object which PostgreSQL's jsonb takes; others `not_a_json_object`."""
     texts = trimmed(texts)
-    fits = pa.array([None if text is None else _is_object(text) for text in texts.to_pylist()], pa.bool_())
+    fits = pa.array(
+        [None if text is None else _is_object(text) for text in texts.to_pylist()], pa.bool_()
+    )
     return split(texts, fits, "not_a_json_object")
 
 
