@@ -12,7 +12,7 @@ from pathlib import Path
 from mappings.checking import check
 from mappings.errors import Misconfigured
 from mappings.lines import NotYaml, read_lines
-from mappings.meaning import Fault, dotted
+from mappings.meaning import dotted
 from mappings.plans import SourcePlan, Supply, plans, supplies
 from mappings.spec import ErpMapping
 
@@ -59,13 +59,14 @@ def parse_mapping(text: str, path: Path) -> ErpMapping:
     except NotYaml as error:
         raise _refusal(f"{path}:{error.line}: not readable as YAML: {error.says}.") from error
     mapping, faults = check(lines.tree, path.stem)
-    faults = [Fault(place, says) for place, says in lines.faults] + faults
-    if mapping is not None and not faults:
+    located = [(line, dotted(place), says) for line, place, says in lines.faults]
+    located += [(lines.line(fault.place), dotted(fault.place), fault.says) for fault in faults]
+    if mapping is not None and not located:
         return mapping
-    located = sorted((lines.line(fault.place), dotted(fault.place), fault.says) for fault in faults)
     raise _refusal(
         "\n".join(
-            f"{path}:{line}: {f'{place}: ' if place else ''}{says}" for line, place, says in located
+            f"{path}:{line}: {f'{place}: ' if place else ''}{says}"
+            for line, place, says in sorted(located)
         )
     )
 

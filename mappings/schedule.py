@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ")
-_WEEKDAYS = "sun mon tue wed thu fri sat".split(" ")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
@@ -84,7 +84,7 @@ def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
     return instant.astimezone(zone).utcoffset() or timedelta()
 
 
-def _values(written: str, low: int, high: int, names: list[str] | tuple[()]) -> set[int]:
+def _values(written: str, low: int, high: int, names: tuple[str, ...]) -> set[int]:
     values: set[int] = set()
     for token in written.split(","):
         found = _TOKEN.fullmatch(token)
@@ -101,7 +101,7 @@ def _values(written: str, low: int, high: int, names: list[str] | tuple[()]) -> 
     return values
 
 
-def _number(text: str, low: int, high: int, names: list[str] | tuple[()]) -> int:
+def _number(text: str, low: int, high: int, names: tuple[str, ...]) -> int:
     value = names.index(text) + (1 if low else 0) if text in names else int(text)
     if not low <= value <= high:
         raise ValueError(text)

@@ -56,7 +56,7 @@ class StepSpec:
     example: tuple[tuple[str | None, ...], str | None]
 
 
-def _one(  # noqa: PLR0917  a table reads best without names
+def _one(
     name: str, gives: Kind, says: str, came: str | None, goes: str | None, needs: Kind = "text"
 ) -> StepSpec:
     return StepSpec(name, 1, needs, gives, says, ((came,), goes))

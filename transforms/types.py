@@ -22,7 +22,10 @@ ARROW: dict[Type, pa.DataType] = {
     "text": pa.string(),
     "code": pa.string(),
     "int": pa.int64(),
-    **{name: pa.decimal128(*digits) for name, digits in DECIMALS.items()},  # type: ignore[dict-item]
+    "qty": pa.decimal128(*DECIMALS["qty"]),
+    "price": pa.decimal128(*DECIMALS["price"]),
+    "money": pa.decimal128(*DECIMALS["money"]),
+    "pct": pa.decimal128(*DECIMALS["pct"]),
     "date": pa.date32(),
     "instant": INSTANT,
     "bool": pa.bool_(),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mappings.feeds import PARTS
 from mappings.literals import misfit
 from mappings.plans import Supply
-from mappings.spec import ErpMapping, FieldMapping
+from mappings.spec import Absent, ErpMapping, FieldMapping
 from mappings.vocabulary import Field, Part, Type
 from transforms.column import Column, column_of, constant
 from transforms.hashing import raw_hash
@@ -44,7 +44,7 @@ class Chunk:
     root_no: pa.Int64Array | None = None
 
 
-def chunk(root_no: list[int] | None = None, **columns: list[str | None]) -> Chunk:
+def chunk(root_no: list[int] | None = None, **columns: Any) -> Chunk:
     table = pa.table({name: pa.array(texts, pa.string()) for name, texts in columns.items()})
     numbers = pa.array(range(1, table.num_rows + 1), pa.int64())
     return Chunk(table, numbers, None if root_no is None else pa.array(root_no, pa.int64()))
@@ -52,7 +52,7 @@ def chunk(root_no: list[int] | None = None, **columns: list[str | None]) -> Chun
 
 def mapper(part: str, fields: dict[str, Any], **supply: Any) -> Mapper:
     declared = PARTS[part]
-    given = {
+    given: dict[str, FieldMapping | Absent] = {
         field.name: FieldMapping.model_validate(fields[field.name])
         if field.name in fields
         else "absent"

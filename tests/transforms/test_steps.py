@@ -99,7 +99,9 @@ def test_any_text_gives_a_value_or_a_rejection(
 ) -> None:
     spec = STEPS[name]
     columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(spec.takes or 3)]
-    type_ = data.draw(st.sampled_from([t for t, kinds in ACCEPTED.items() if spec.gives in kinds]))
+    type_: Type = data.draw(
+        st.sampled_from([t for t, kinds in ACCEPTED.items() if spec.gives in kinds])
+    )
     field = Field("x", type_, "-", "x")
     found = column_of(field, columns, (name,), None, BERLIN)
     assert len(found.values) == len(rows)
