@@ -20,7 +20,7 @@ import pyarrow as pa
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column, Condition
 
-from mappings.vocabulary import RowCheck, When
+from mappings.vocabulary import RowCheck, SumCheck, When
 
 _SEPARATOR = "\x1f"
 
@@ -45,6 +45,32 @@ class Translation:
         """Take in the checks, in order."""
         for check in checks:
             self.expectations.extend(self._expectations(check))
+
+    def add_sum(self, check: SumCheck, children: pa.Table) -> None:
+        """Take in a document sum: head minus lines lies within the tolerance."""
+        totals: dict[int, Decimal] = {}
+        rows = zip(
+            children.column("root_no").to_pylist(),
+            children.column(check.child_field).to_pylist(),
+            strict=True,
+        )
+        for root_no, value in rows:
+            if value is not None:
+                totals[root_no] = totals.get(root_no, Decimal(0)) + value
+        name = f"{check.id}__gap"
+        heads = zip(
+            self.table.column("record_no").to_pylist(),
+            self.table.column(check.field).to_pylist(),
+            strict=True,
+        )
+        self.columns[name] = [
+            None if head is None or record_no not in totals else head - totals[record_no]
+            for record_no, head in heads
+        ]
+        within = RowCheck(
+            check.id, "between", name, check.says, low=-check.tolerance, high=check.tolerance
+        )
+        self.expectations.extend(self._expectations(within))
 
     def value(self, name: str) -> str:
         """The column as Python objects."""
@@ -107,7 +133,7 @@ class Translation:
         column = self.text(check.field)
         if pa.types.is_list(self.table.schema.field(check.field).type):
             one = "|".join(f"(?:{_quoted(value)})" for value in values)
-            pattern = rf"\A(?:(?:{one})(?:{_SEPARATOR}(?:{one}))*)?\z"
+            pattern = rf"\A(?:{_SEPARATOR}(?:{one}))*\z"
             return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=pattern, **common)
         return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=values, **common)
 
@@ -180,8 +206,8 @@ def _other(check: RowCheck) -> str:
 
 
 def _joined(cell: list[str | None] | None) -> str | None:
-    """A list cell as text; elements that are null say nothing."""
-    return None if cell is None else _SEPARATOR.join(one for one in cell if one is not None)
+    """A list cell as text, a separator before each element; elements that are null say nothing."""
+    return None if cell is None else "".join(_SEPARATOR + one for one in cell if one is not None)
 
 
 def _quoted(value: str) -> str:
