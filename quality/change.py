@@ -30,7 +30,9 @@ def suspects(check: ChangeCheck, pairs: pa.Table) -> pa.BooleanArray:
     rows = len(pairs)
     old, new = _decimals(pairs, check.field)
     hits = [
-        pc.fill_null(pc.equal(pc.multiply(old, _scalar(factor)).cast(_WIDE), new.cast(_WIDE)), False)
+        pc.fill_null(
+            pc.equal(pc.multiply(old, _scalar(factor)).cast(_WIDE), new.cast(_WIDE)), False
+        )
         for factor in check.factors
         if factor != 1
     ]
@@ -58,9 +60,7 @@ def compared(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -
     return pc.and_(joined(old).is_valid(), joined(new).is_valid()).true_count
 
 
-def unchanged(
-    old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray
-) -> pa.BooleanArray:
+def unchanged(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -> pa.BooleanArray:
     """Rows whose value is the same on both sides; two nulls are the same. No nulls."""
     before, after = joined(old), joined(new)
     if not len(before):

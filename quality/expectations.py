@@ -94,9 +94,7 @@ def evaluate_batch(
     """
     wanted = tuple(checks)
     row = {check.statistic: _exact(statistics[check.statistic]) for check in wanted}
-    table = pa.table(
-        {name: pa.array([value], pa.decimal128(38, 9)) for name, value in row.items()}
-    )
+    table = pa.table({name: pa.array([value], pa.decimal128(38, 9)) for name, value in row.items()})
     return _evaluate([check.as_row_check() for check in wanted], table, "batch")
 
 
@@ -139,7 +137,9 @@ def _run(translation: Translation) -> tuple[Counter[str], Counter[str]]:
     with _ONE_AT_A_TIME:
         suite = ExpectationSuite(name="checks", expectations=translation.expectations)
         batch = _whole_frame().get_batch({"dataframe": translation.frame()})
-        outcome = batch.validate(suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 0})
+        outcome = batch.validate(
+            suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+        )
     for one in outcome.results:
         config = one.expectation_config
         if config is None or "element_count" not in one.result:

@@ -97,7 +97,9 @@ class Translation:
         kind = self.table.schema.field(name).type
         if pa.types.is_string(kind) or pa.types.is_list(kind):
             return list(values)
-        return [str(v) for v in pa.array(values, pa.string()).cast(kind).cast(pa.string()).to_pylist()]
+        return [
+            str(v) for v in pa.array(values, pa.string()).cast(kind).cast(pa.string()).to_pylist()
+        ]
 
     def _expectations(self, check: RowCheck) -> Iterator[Expectation]:
         common: dict[str, Any] = {"meta": {"check": check.id, "says": check.says}}
@@ -156,7 +158,9 @@ class Translation:
             high = self._constant(f"{check.id}__high", check.high)
             yield self._greater(high, self.value(check.field), common, or_equal=True)
 
-    def _greater(self, more: str, less: str, common: dict[str, Any], *, or_equal: bool) -> Expectation:
+    def _greater(
+        self, more: str, less: str, common: dict[str, Any], *, or_equal: bool
+    ) -> Expectation:
         return gxe.ExpectColumnPairValuesAToBeGreaterThanB(
             column_A=more,
             column_B=less,
@@ -212,4 +216,6 @@ def _joined(cell: list[str | None] | None) -> str | None:
 
 def _quoted(value: str) -> str:
     """A text that a regular expression takes literally, in RE2 and in Python alike."""
-    return "".join(c if c.isalnum() or c == "_" or not c.isascii() else f"\\x{ord(c):02x}" for c in value)
+    return "".join(
+        c if c.isalnum() or c == "_" or not c.isascii() else f"\\x{ord(c):02x}" for c in value
+    )

@@ -65,4 +65,3 @@ def _failed(check: SumCheck, root: pa.Table, children: pa.Table) -> pa.BooleanAr
     stated = joined(root.column(check.field)).cast(_WIDE)
     gap = pc.subtract(stated, children_sum(root, children, check.child_field).cast(_WIDE))
     return pc.fill_null(pc.greater(pc.abs(gap), pa.scalar(check.tolerance)), False)
-

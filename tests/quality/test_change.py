@@ -18,7 +18,9 @@ PRICE = pa.decimal128(18, 6)
 [JUMP] = PARTS["price"].changes
 
 
-def pairs(*rows: tuple[str | None, str | None], currency: tuple[str | None, str | None] = ("EUR", "EUR")) -> pa.Table:
+def pairs(
+    *rows: tuple[str | None, str | None], currency: tuple[str | None, str | None] = ("EUR", "EUR")
+) -> pa.Table:
     old, new = ([None if v is None else D(v) for v in side] for side in zip(*rows, strict=True))
     columns = {"old_unit_price": pa.array(old, PRICE), "new_unit_price": pa.array(new, PRICE)}
     same = {"currency": currency, "uom": ("PCE", "PCE"), "per": (1, 1)}

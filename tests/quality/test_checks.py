@@ -159,7 +159,11 @@ def test_rows_that_are_skipped_fail_nothing() -> None:
 
 def test_many_rows_in_chunks_are_judged_like_one() -> None:
     part = PARTS["price"]
-    one = [{"level": level, "currency": c} for level in ("list", "??", None) for c in ("EUR", "eur", None)]
+    one = [
+        {"level": level, "currency": c}
+        for level in ("list", "??", None)
+        for c in ("EUR", "eur", None)
+    ]
     few = table(part, one)
     many = pa.concat_tables([few] * 1000)  # more rows than are judged one by one
     for small, large in zip(judge(part, few), judge(part, many), strict=True):

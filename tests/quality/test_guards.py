@@ -120,9 +120,7 @@ def test_a_mapping_overrides_single_guards() -> None:
         with_overrides(GUARDS, GuardsOverride(rejected_least=-1))
 
 
-_COUNTS = st.builds(
-    lambda *n: Counts(sum(n[:6]), *n), *[st.integers(0, 10**9) for _ in range(7)]
-)
+_COUNTS = st.builds(lambda *n: Counts(sum(n[:6]), *n), *[st.integers(0, 10**9) for _ in range(7)])
 
 
 @given(_COUNTS, _COUNTS)
