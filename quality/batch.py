@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mappings.vocabulary import RowCheck
-from quality.guards import Counts, DeltaStats
+from portal_db.counts import Counts
+from quality.guards import DeltaStats
 
 _ZERO = Decimal(0)
 

@@ -1,4 +1,4 @@
-"""What stops a whole batch: limits on plain numbers of a run, and the ledger that they add up in.
+"""What stops a whole batch: limits on plain numbers of a run.
 
 A stopped batch is held with these reasons; nothing of it reaches the portal until someone releases
 it. Must not read a database, a mapping file or a clock: numbers in, reasons out.
@@ -6,60 +6,16 @@ it. Must not read a database, a mapping file or a clock: numbers in, reasons out
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from mappings.spec import GuardsOverride
 from mappings.vocabulary import Guards
+from portal_db.counts import Counts
 
 GuardName = Literal["empty", "rejected_share", "fall_share", "changed_share", "suspect_share"]
 """A guard is called by the setting that moves its limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What became of the records of one part in one run, in records.
-
-    The ledger's law: `read` is the sum of the other six but `deleted`, which stands beside it
-    (tombstones and keys that vanished from a complete snapshot).
-    """
-
-    read: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    superseded: int = 0
-    quarantined: int = 0
-    deferred: int = 0
-    deleted: int = 0
-
-    def __post_init__(self) -> None:
-        for one in fields(self):
-            if getattr(self, one.name) < 0:
-                raise ValueError(f"{one.name} is negative: {getattr(self, one.name)}")
-
-    def __add__(self, other: Counts) -> Counts:
-        """The counts of both, part by part or page by page."""
-        return Counts(
-            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)}
-        )
-
-    @property
-    def accounted(self) -> int:
-        """Records that have an outcome."""
-        return (
-            self.inserted
-            + self.updated
-            + self.unchanged
-            + self.superseded
-            + self.quarantined
-            + self.deferred
-        )
-
-    def adds_up(self) -> bool:
-        """Whether every record that was read has exactly one outcome."""
-        return self.read == self.accounted
 
 
 @dataclass(frozen=True, slots=True)
