@@ -14,9 +14,26 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any
 
-import great_expectations.expectations as gxe
 import pandas as pd
 import pyarrow as pa
+from great_expectations.expectations.core.expect_column_pair_values_a_to_be_greater_than_b import (
+    ExpectColumnPairValuesAToBeGreaterThanB,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_between import (
+    ExpectColumnValuesToBeBetween,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+    ExpectColumnValuesToBeInSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_null import (
+    ExpectColumnValuesToBeNull,
+)
+from great_expectations.expectations.core.expect_column_values_to_match_regex import (
+    ExpectColumnValuesToMatchRegex,
+)
+from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
+    ExpectColumnValuesToNotBeNull,
+)
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column, Condition
 
@@ -107,21 +124,21 @@ class Translation:
         if condition is not None:
             common["row_condition"] = condition
         if check.kind == "not_null":
-            yield gxe.ExpectColumnValuesToNotBeNull(column=self.value(check.field), **common)
+            yield ExpectColumnValuesToNotBeNull(column=self.value(check.field), **common)
         elif check.kind == "is_null":
-            yield gxe.ExpectColumnValuesToBeNull(column=self.value(check.field), **common)
+            yield ExpectColumnValuesToBeNull(column=self.value(check.field), **common)
         elif check.kind == "one_of":
             yield self._one_of(check, common)
         elif check.kind == "matches":
             pattern = rf"\A(?:{check.pattern})\z"
-            yield gxe.ExpectColumnValuesToMatchRegex(
+            yield ExpectColumnValuesToMatchRegex(
                 column=self.text(check.field), regex=pattern, **common
             )
         elif check.kind in {"between", "above"}:
             yield from self._bounds(check, common)
         elif check.kind == "same_sign_within":
             product = self._product(check)
-            yield gxe.ExpectColumnValuesToBeBetween(column=product, min_value=0, **common)
+            yield ExpectColumnValuesToBeBetween(column=product, min_value=0, **common)
         else:
             yield self._greater(
                 self.value(_other(check)),
@@ -136,14 +153,14 @@ class Translation:
         if pa.types.is_list(self.table.schema.field(check.field).type):
             one = "|".join(f"(?:{_quoted(value)})" for value in values)
             pattern = rf"\A(?:{_SEPARATOR}(?:{one}))*\z"
-            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=pattern, **common)
-        return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=values, **common)
+            return ExpectColumnValuesToMatchRegex(column=column, regex=pattern, **common)
+        return ExpectColumnValuesToBeInSet(column=column, value_set=values, **common)
 
     def _bounds(self, check: RowCheck, common: dict[str, Any]) -> Iterator[Expectation]:
         strict = check.kind == "above"
         bounds = [bound for bound in (check.low, check.high) if bound is not None]
         if all(Decimal(float(bound)) == bound for bound in bounds):
-            yield gxe.ExpectColumnValuesToBeBetween(
+            yield ExpectColumnValuesToBeBetween(
                 column=self.value(check.field),
                 min_value=None if check.low is None else float(check.low),
                 max_value=None if check.high is None else float(check.high),
@@ -161,7 +178,7 @@ class Translation:
     def _greater(
         self, more: str, less: str, common: dict[str, Any], *, or_equal: bool
     ) -> Expectation:
-        return gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+        return ExpectColumnPairValuesAToBeGreaterThanB(
             column_A=more,
             column_B=less,
             or_equal=or_equal,
@@ -174,7 +191,7 @@ class Translation:
         return name
 
     def _product(self, check: RowCheck) -> str:
-        """a * (b - a) is negative just where a does not lie between 0 and b."""
+        """Per row a * (b - a): negative just where a does not lie between 0 and b."""
         name = f"{check.id}__product"
         left = self.table.column(check.field).to_pylist()
         right = self.table.column(_other(check)).to_pylist()

@@ -28,15 +28,29 @@ class Unreadable(Protocol):
     """Values of one field that could not be typed: what `transforms` calls a problem."""
 
     @property
-    def field(self) -> str: ...
+    def field(self) -> str:
+        """Our name of the field."""
+        ...
+
     @property
-    def code(self) -> str: ...
+    def code(self) -> str:
+        """The finer name of what is wrong."""
+        ...
+
     @property
-    def says(self) -> str: ...
+    def says(self) -> str:
+        """What an operator reads."""
+        ...
+
     @property
-    def mask(self) -> pa.BooleanArray: ...
+    def mask(self) -> pa.BooleanArray:
+        """True where the value could not be typed; a null is false."""
+        ...
+
     @property
-    def raw(self) -> pa.Array: ...
+    def raw(self) -> pa.Array:
+        """The ERP's text, row by row."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ class Judged:
 
     def failed(self) -> pa.BooleanArray:
         """Rows with an unreadable value or a failed check; no nulls."""
-        masks = [pc.fill_null(problem.mask, False) for problem in self.problems]
+        masks = [pc.fill_null(problem.mask, fill_value=False) for problem in self.problems]
         masks += [verdict.failed for verdict in self.verdicts]
         return any_of(masks, len(self.table))
 
@@ -198,7 +212,7 @@ def _reasons(judged: Judged, owners: pa.Array) -> list[tuple[int, Reason]]:
     name = judged.part.name
     numbers = joined(judged.table.column("record_no"))
     for problem in judged.problems:
-        mask = pc.fill_null(problem.mask, False)
+        mask = pc.fill_null(problem.mask, fill_value=False)
         known = unreadable.get(problem.field)
         unreadable[problem.field] = mask if known is None else pc.or_(known, mask)
         found += _gather(
@@ -217,7 +231,7 @@ def _reasons(judged: Judged, owners: pa.Array) -> list[tuple[int, Reason]]:
     return found
 
 
-def _gather(  # noqa: PLR0913 one column of a reason each
+def _gather(  # noqa: PLR0917 one column of a reason each
     part: str,
     field_name: str,
     code: str,

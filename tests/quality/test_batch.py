@@ -12,6 +12,9 @@ from quality.expectations import evaluate_batch
 from quality.guards import Counts, DeltaStats
 
 D = Decimal
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:module 'sre_constants' is deprecated:DeprecationWarning"  # imported by a dependency
+)
 
 
 def outcomes(feed: str, values: dict[str, Decimal | int | None]) -> dict[str, bool | None]:

@@ -50,7 +50,7 @@ def pairs(
         ("-1.5", "-15", True),
     ],
 )
-def test_separator_suspects(old: str | None, new: str | None, suspect: bool) -> None:
+def test_separator_suspects(old: str | None, new: str | None, *, suspect: bool) -> None:
     assert suspects(JUMP, pairs((old, new))).to_pylist() == [suspect]
 
 
@@ -85,7 +85,7 @@ def test_a_factor_is_exact_or_refused() -> None:
         ("1", None, False),
     ],
 )
-def test_moved_by_more_than_a_quarter(old: str | None, new: str | None, moved: bool) -> None:
+def test_moved_by_more_than_a_quarter(old: str | None, new: str | None, *, moved: bool) -> None:
     table = pairs((old, new))
     before, after = table.column("old_unit_price"), table.column("new_unit_price")
     assert moved_more_than(before, after, D("0.25")).to_pylist() == [moved]

@@ -12,7 +12,7 @@ import pytest
 from mappings.feeds import PARTS
 from mappings.vocabulary import Field, Part, RowCheck, When
 from quality.checks import as_type, judge
-from tables import arrow_type, table
+from tests.quality.tables import arrow_type, table
 
 FIELDS = (
     Field("t", "text", "-", ""),
@@ -122,10 +122,10 @@ def table_date(day: int) -> Any:
         ("-99999999999999.9999", "99999999999999.9999", True),
     ],
 )
-def test_same_sign_within(open_amount: str | None, gross: str | None, bad: bool) -> None:
+def test_same_sign_within(open_amount: str | None, gross: str | None, *, bad: bool) -> None:
     check = RowCheck("c", "same_sign_within", "m", "", other="n")
-    cells = tuple(None if v is None else D(v) for v in (open_amount, gross))
-    assert failing(check, pair("m", "n", cells)) == [bad]  # type: ignore[arg-type]
+    left, right = (None if v is None else D(v) for v in (open_amount, gross))
+    assert failing(check, pair("m", "n", (left, right))) == [bad]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_same_sign_within(open_amount: str | None, gross: str | None, bad: bool)
 )
 def test_a_condition_on_true_false_and_null(when: When, held: list[bool]) -> None:
     check = RowCheck("c", "not_null", "t", "", when=(when,))
-    assert failing(check, column("b", True, False, None)) == held
+    assert failing(check, column("b", *(True, False, None))) == held
 
 
 def test_all_conditions_must_hold() -> None:

@@ -37,13 +37,13 @@ def read(bad: int, of: int, deferred: int = 0) -> Counts:
         (read(0, 0), False),
     ],
 )
-def test_too_many_rejections(counts: Counts, stops: bool) -> None:
+def test_too_many_rejections(counts: Counts, *, stops: bool) -> None:
     assert names(counts, SECOND) == (["rejected_share"] if stops else [])
     assert names(counts, DeltaStats()) == (["rejected_share"] if stops else [])
 
 
 @pytest.mark.parametrize(("after", "stops"), [(800, False), (799, True), (1200, False), (0, True)])
-def test_fall_of_a_complete_snapshot(after: int, stops: bool) -> None:
+def test_fall_of_a_complete_snapshot(after: int, *, stops: bool) -> None:
     fell = replace(SECOND, live_after=after)
     assert names(Counts(), fell) == (["fall_share"] if stops else [])
     assert names(Counts(), replace(fell, complete=False)) == []
@@ -51,7 +51,7 @@ def test_fall_of_a_complete_snapshot(after: int, stops: bool) -> None:
 
 
 @pytest.mark.parametrize(("moved", "stops"), [(300, False), (301, True), (0, False)])
-def test_many_prices_moved(moved: int, stops: bool) -> None:
+def test_many_prices_moved(moved: int, *, stops: bool) -> None:
     delta = replace(SECOND, prices_changed_much=moved, prices_compared=1000)
     assert names(Counts(), delta) == (["changed_share"] if stops else [])
     assert names(Counts(), replace(delta, had_previous=False)) == []
@@ -68,7 +68,7 @@ def test_many_prices_moved(moved: int, stops: bool) -> None:
         (0, 10, False),
     ],
 )
-def test_separator_suspects(odd: int, changed: int, stops: bool) -> None:
+def test_separator_suspects(odd: int, changed: int, *, stops: bool) -> None:
     delta = replace(SECOND, suspects=odd, changed_rows=changed)
     assert names(Counts(), delta) == (["suspect_share"] if stops else [])
     assert suspects_are_single(GUARDS, delta) == (odd > 0 and not stops)

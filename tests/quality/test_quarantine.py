@@ -26,7 +26,7 @@ from quality.quarantine import (
     rejections,
     shape,
 )
-from tables import table
+from tests.quality.tables import table
 
 D = Decimal
 PRICE, INVOICE, LINE = PARTS["price"], PARTS["invoice"], PARTS["invoice_line"]

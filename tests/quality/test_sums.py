@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pyarrow as pa
 
 from mappings.feeds import PARTS
 from quality.sums import children_sum, judge_sums
-from tables import table
+from tests.quality.tables import table
 
 D = Decimal
 INVOICE, LINE = PARTS["invoice"], PARTS["invoice_line"]
 
 
-def failing(heads: list[str | None], lines: list[tuple[int, str | None]]) -> list[bool | None]:
+def failing(
+    heads: Sequence[str | None], lines: Sequence[tuple[int, str | None]]
+) -> list[bool | None]:
     """The mask of `net_not_sum_of_lines`."""
     root = table(INVOICE, [{"net": None if h is None else D(h)} for h in heads])
     child = table(LINE, [{"root_no": r, "net": None if n is None else D(n)} for r, n in lines])
