@@ -1,5 +1,9 @@
-"""What must hold in every data set that the practice ERPs serve; used by several tests."""
+"""What must hold in every data set that the practice ERPs serve.
 
+Each function lists what breaks a law, for people to read; it must not repair anything.
+"""
+
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,10 +35,8 @@ REFERENCES = {
 }  # fmt: skip
 
 
-def frame(table: pa.Table, *columns: str):  # noqa: ANN201  pandas is for tests only
+def frame(table: pa.Table, *columns: str) -> pd.DataFrame:
     """Some columns as a pandas frame with Arrow types: exact sums, real nulls."""
-    import pandas as pd
-
     return table.select(list(columns)).to_pandas(types_mapper=pd.ArrowDtype)
 
 

@@ -111,7 +111,9 @@ def make_dealers(
         region=np.array([c[3] for c in names.CITIES], dtype=object)[city], country=country,
         contract_type=some(pick(rng, ("standard", "special agreement", "tender"), n), unused < 0.9),
         currency=dealers.currency,
-        language=some(np.where(country == "TR", "tr", np.where(country == "FR", "fr", "de")), unused > 0.1),
+        language=some(
+            np.where(country == "TR", "tr", np.where(country == "FR", "fr", "de")), unused > 0.1
+        ),
         tax_no=some(texts("%s%09d", country, number * 37 % 10**9), unused < 0.95),
         tax_zone=np.where(country == "DE", "DOMESTIC", "EXPORT"),
         terms_code=texts("Z%03d", term + 1),

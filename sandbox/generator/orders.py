@@ -39,6 +39,7 @@ RAW = {
     "pending": "A", "approved": "B", "processing": "C", "shipped": "D", "delivered": "E",
     "rejected": "X", "held": "H", "cancelled": "S",
 }  # fmt: skip
+SITE = '{"name": "Baustelle Süd", "line1": "Gerüstplatz 1", "city": "Köln", "country": "DE"}'
 REACHED = ("approved", "processing", "shipped", "delivered")
 REASONS = {
     "held": "Kreditlimit überschritten",
@@ -100,7 +101,7 @@ def make_orders(
         key=keys, number=keys, portal_ref=some(_references(rng, n), portal),
         channel=some(channel, odd > 0.02),
         dealer_key=dealers.keys[sales.buyer], address_key=some(np.full(n, "01"), odd < 0.8),
-        ship_to=some(np.full(n, '{"name": "Baustelle Süd", "line1": "Gerüstplatz 1", "city": "Köln", "country": "DE"}'), odd > 0.93),
+        ship_to=some(np.full(n, SITE), odd > 0.93),
         customer_ref=some(texts("B%05d/%02d", np.arange(n), sales.buyer % 90), odd < 0.7),
         contact_key=some(texts("P%05d", sales.buyer * 2), odd < 0.5),
         entered_by=some(np.full(n, "GÜLŞEN"), ~portal & (odd < 0.6)),
@@ -146,7 +147,7 @@ def _references(rng: np.random.Generator, n: int) -> Texts:
     )
 
 
-def _lines(
+def _lines(  # noqa: PLR0917  one call only
     rng: np.random.Generator, sales: Sales, products: Products, keys: Texts, last: Ints,
     shipped: Bools, portal: Bools, erp: str,
 ) -> pa.Table:  # fmt: skip
@@ -177,7 +178,7 @@ def _lines(
     )  # fmt: skip
 
 
-def _shipments(
+def _shipments(  # noqa: PLR0917  one call only
     erp: str, lines: Lines, keys: Texts, shipped_at: Ints, delivered_at: Ints, sales: Sales,
     shipped: Bools,
 ) -> dict[str, pa.Table]:  # fmt: skip
@@ -212,7 +213,7 @@ def _shipments(
     }  # fmt: skip
 
 
-def _events(
+def _events(  # noqa: PLR0917  one call only
     erp: str,
     sales: Sales,
     keys: Texts,

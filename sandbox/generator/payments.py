@@ -38,7 +38,7 @@ KINDS = np.array(("payment", "refund", "write_off", "adjustment"), dtype=object)
 
 @dataclass(frozen=True)
 class Settled:
-    """What came of each bill: cents allocated, day of the last allocation, its instant (0: none)."""
+    """What came of each bill: cents allocated, day of the last allocation, its instant, or 0."""
 
     paid: Ints
     on: Ints
@@ -155,7 +155,7 @@ def _allocations(
     return bill, bills.account[bill], kind, on, amount
 
 
-def make_credit(
+def make_credit(  # noqa: PLR0917  one call only
     rng: np.random.Generator, as_of: date, bills: "Bills", settled: Settled, payments: Payments,
     dealers: Dealers, orders: pa.Table,
 ) -> pa.Table:  # fmt: skip
@@ -203,7 +203,8 @@ def make_credit(
         limit_valid_to=days(today - 10 + accounts % 400, (which > 12) & (which < 17)),
         open_balance=money(balance[accounts]), pending=money(sums["pending"][accounts], told),
         pending_refs=pa.array(
-            [references.get(int(a), []) if t else None for a, t in zip(accounts, told, strict=True)],
+            [references.get(int(a), []) if t else None
+             for a, t in zip(accounts, told, strict=True)],
             pa.list_(pa.string()),
         ),
         overdue=money(sums["overdue"][accounts]),

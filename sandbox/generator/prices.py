@@ -93,7 +93,7 @@ def headers(products: Products, n: int, **columns: object) -> Headers:
     return Headers(**full)
 
 
-def make_prices(
+def make_prices(  # noqa: PLR0917  one call only
     rng: np.random.Generator,
     erp: str,
     n: int,
@@ -199,11 +199,13 @@ def _deals(rng: np.random.Generator, as_of: date, products: Products, dealers: D
                 uom=np.where(kind == PERCENT, None, products.base_uom[promo]),
                 breaks=1 + (np.arange(len(promo)) % 3 == 0), ref="AKT-2026/11",
                 title='Herbstaktion: "alles muss raus"; solange Vorrat'),
-        headers(products, len(framed), level="contract", dealer_scope="group", group_kind="contract",
+        headers(products, len(framed), level="contract", dealer_scope="group",
+                group_kind="contract",
                 dealer=contract, at=framed, base=products.list_price[framed] * 76 // 100 + 100,
                 start=today - 300, end=today + 65, breaks=2, ref=contract, title="Rahmenvertrag",
                 quota=np.where(framed % 2 == 0, framed * 10 % 5000, -1)),
-        headers(products, len(quoted), level="quote", dealer_scope="dealer", dealer=dealers.keys[buyer],
+        headers(products, len(quoted), level="quote", dealer_scope="dealer",
+                dealer=dealers.keys[buyer],
                 currency=dealers.currency[buyer], at=quoted, ref=texts("ANG-%05d", buyer),
                 base=products.list_price[quoted] * 70 // 100 + 100, start=today - 10 - buyer % 40,
                 end=today + 5 + buyer % 30, title="Angebot"),
@@ -309,7 +311,9 @@ def _unfold(rng: np.random.Generator, erp: str, h: Headers, today: int) -> pa.Ta
         unit_price=price(amount, kind == AMOUNT), pct_off_list=pct(percent, kind == PERCENT),
         amount_off_list=price(amount, kind == OFF),
         allow_zero=some(zero, zero | (level == "quote")),
-        combine=some(np.where(h.product_scope[row] == "product", "compete", "cumulate"), kind == PERCENT),
+        combine=some(
+            np.where(h.product_scope[row] == "product", "compete", "cumulate"), kind == PERCENT
+        ),
         tax_included=some(tax_included, tax_included | (erp == "birch")),
         valid_from=days(h.start[row], h.start[row] >= 0),
         valid_to=days(h.end[row], h.end[row] >= 0),

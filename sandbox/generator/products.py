@@ -1,4 +1,4 @@
-"""Generated products with texts, units, categories, documents, substitutes and grants; and stock."""
+"""Generated products with texts, units, categories, documents, substitutes, grants; and stock."""
 
 # ruff: noqa: PLR2004  shares of made-up data are read where they stand
 
@@ -115,7 +115,9 @@ def make_products(
         search_terms=pa.array(
             [[str(w), f"m{k % 14}"] if k % 4 else None for w, k in zip(size, number, strict=True)]
         ),
-        attributes=some(texts('{"Gewinde": "%s", "Härte": "%d HRC"}', size, 20 + number % 40), odd < 0.7),
+        attributes=some(
+            texts('{"Gewinde": "%s", "Härte": "%d HRC"}', size, 20 + number % 40), odd < 0.7
+        ),
     )  # fmt: skip
     return products, {
         "product": table,
@@ -237,9 +239,11 @@ def _catalogue(
             # dealer scope, key, kind, product scope, key, effect, licence, from, to
             ("all", None, None, "all", None, "allow", None, None, None),
             ("group", "D", "tier", "category", "06.5", "deny", None, None, None),
-            ("group", "CHEM", "catalogue", "category", "06.1", "allow", "GefStoffV §11", today - 90, None),
+            ("group", "CHEM", "catalogue", "category", "06.1", "allow", "GefStoffV §11",
+             today - 90, None),
             ("group", "D", "tier", "product", products.keys[0], "deny", None, None, today + 90),
-            ("dealer", first_dealer, None, "product", regulated, "allow", "LIZ-0042", today - 400, today + 330),
+            ("dealer", first_dealer, None, "product", regulated, "allow", "LIZ-0042",
+             today - 400, today + 330),
         ]  # fmt: skip
         columns = list(zip(*rows, strict=True))
         tables["catalogue_grant"] = build(

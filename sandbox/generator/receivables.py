@@ -83,7 +83,7 @@ def counts(invoices: int, *, cedar: bool) -> tuple[int, int, int]:
     return invoices - credit_notes - others, credit_notes, others
 
 
-def make_bills(
+def make_bills(  # noqa: PLR0917  one call only
     rng: np.random.Generator, as_of: date, sales: Sales, dealers: Dealers, erp: str, total: int
 ) -> Bills:
     """`total` receivable items: one of each invoiced sale, the rest of other kinds."""
@@ -173,7 +173,7 @@ def _invoice_lines(rng: np.random.Generator, sales: Sales, billed: Ints, erp: st
     return BillLines(*(column[order] for column in vars(joined).values()))
 
 
-def bill_tables(
+def bill_tables(  # noqa: PLR0917  one call only
     rng: np.random.Generator, as_of: date, bills: Bills, settled: Settled, sales: Sales,
     products: Products, dealers: Dealers,
 ) -> dict[str, pa.Table]:  # fmt: skip
@@ -200,7 +200,10 @@ def bill_tables(
         key=bills.keys, number=numbers, kind=kinds, account_key=dealers.keys[bills.account],
         dealer_key=some(dealers.keys[bills.buyer], has_lines),
         order_key=some(orders[bills.sale], with_order & (odd > 0.1)),
-        customer_ref=some(texts("B%05d/%02d", np.maximum(bills.sale, 0), bills.buyer % 90), is_invoice & (odd < 0.7)),
+        customer_ref=some(
+            texts("B%05d/%02d", np.maximum(bills.sale, 0), bills.buyer % 90),
+            is_invoice & (odd < 0.7),
+        ),
         issued_on=days(bills.issued_on), due_on=days(bills.due_on, is_invoice | (odd < 0.2)),
         due_on_computed=some(np.zeros(n, dtype=bool), is_invoice),
         currency=dealers.currency[bills.buyer], net=money(bills.net, has_lines),
@@ -232,7 +235,7 @@ def bill_tables(
     return {"invoice": head, "invoice_line": lines, "document": document}
 
 
-def _line_table(
+def _line_table(  # noqa: PLR0917  one call only
     bills: Bills, sales: Sales, products: Products, orders: Texts, with_order: Bools, modified: Ints
 ) -> pa.Table:
     erp, lines, sold = bills.erp, bills.lines, sales.lines

@@ -1,6 +1,7 @@
 """Generated data sets: the same each time, whole, and as varied as the feeds allow."""
 
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -161,8 +162,10 @@ def test_breaks_never_rise(full: Dataset) -> None:
 
 
 def test_headers_of_one_level_do_not_overlap(full: Dataset) -> None:
-    columns = ("erp", "level", "dealer_scope", "dealer_key", "product_key", "currency", "valid_from",
-               "valid_to", "header_key")  # fmt: skip
+    columns = (
+        "erp", "level", "dealer_scope", "dealer_key", "product_key", "currency", "valid_from",
+        "valid_to", "header_key",
+    )  # fmt: skip
     rows = laws.frame(full["price"], *columns)
     rows = rows[rows["level"].isin(["list", "customer"])].drop_duplicates()
     who = ["erp", "level", "dealer_key", "product_key", "currency"]
@@ -235,14 +238,14 @@ def test_days_without_time_are_local_midnights(full: Dataset) -> None:
         assert (local.hour, local.minute) == (0, 0)
 
 
-def test_folder_round_trip(tmp_path, dataset: Dataset) -> None:
+def test_folder_round_trip(tmp_path: Path, dataset: Dataset) -> None:
     dataset.write(tmp_path)
     again = load(tmp_path)
     assert again.as_of == dataset.as_of
     assert all(again[name].equals(dataset[name]) for name in SHAPE)
 
 
-def test_refuses_other_folders_and_shapes(tmp_path) -> None:
+def test_refuses_other_folders_and_shapes(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no data set"):
         load(tmp_path)
     with pytest.raises(ValueError, match="no such table"):

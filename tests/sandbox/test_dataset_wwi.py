@@ -1,4 +1,4 @@
-"""Wide World Importers: everything its files hold, to the cent, in the counts the feeds page gives."""
+"""Wide World Importers: everything its files hold, to the cent, in the counts expected."""
 
 import os
 from collections import Counter
