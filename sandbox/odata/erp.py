@@ -33,6 +33,12 @@ ROOT = "/odata/v4"
 DEFAULT_PAGE, LARGEST_PAGE = 1000, 5000
 START_SECONDS = 10.0
 WORTH_GZIP = 1000
+SERVER_FAULTS = frozenset({"slow", "hang", "rate_limit", "maintenance", "html_200"})
+TOKEN_FAULTS = SERVER_FAULTS | {"wrong_password"}
+DATA_FAULTS = SERVER_FAULTS | {
+    "truncated", "drop", "session_expired", "business_error", "schema_changed", "bad_rows", "empty",
+    "repeated_link", "count_mismatch",
+}  # fmt: skip
 
 
 class ODataErp:
@@ -155,7 +161,7 @@ class ODataErp:
     async def _token(self, request: Request) -> Response:
         """Client credentials, form-encoded only."""
         self.sign_ins += 1
-        taken = self.faults.take("POST /token")
+        taken = self.faults.take("POST /token", TOKEN_FAULTS)
         if taken and (answer := await misbehaviour.instead(*taken, retry_date=self.retry_date)):
             return answer
         if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -178,13 +184,13 @@ class ODataErp:
         query = request.scope["query_string"].decode()
         called = f"GET {raw}?{query}" if query else f"GET {raw}"
         self.requests.append(called)
-        taken = self.faults.take(called)
+        taken = self.faults.take(called, DATA_FAULTS)
         name, seconds = taken or (request.headers.get("x-sandbox-fault", ""), 0.0)
         if name == "rate_limit" and not seconds:
             seconds = misbehaviour.RETRY_SECONDS
         if answer := await misbehaviour.instead(name, seconds, retry_date=self.retry_date):
             return answer
-        if name in {"session_expired", "wrong_password"}:
+        if name == "session_expired":
             self._tokens.clear()
         _, _, token = request.headers.get("authorization", "").partition("Bearer ")
         if self._tokens.get(token, 0.0) < time.monotonic():
