@@ -93,8 +93,8 @@ class Pages:
         table = table.take(pc.sort_indices(table[child.parent_column])).combine_chunks()
         parents = table[child.parent_column].to_numpy()
         names, starts = np.unique(parents.astype(str), return_index=True)
-        ends = [*starts[1:].tolist(), table.num_rows]
-        return table, dict(zip(names.tolist(), zip(starts.tolist(), ends, strict=True), strict=True))
+        ranges = np.stack([starts, np.append(starts[1:], table.num_rows)[: len(starts)]], axis=1)
+        return table, dict(zip(names.tolist(), map(tuple, ranges.tolist()), strict=True))
 
     def _children_of(
         self, keys: list[str], child: Entity, decimals_as_text: bool  # noqa: FBT001  handed on
