@@ -71,7 +71,10 @@ class Pages:
         return table.num_rows + gone.num_rows
 
     def _select(
-        self, entity: Entity, comparisons: tuple[queries.Comparison, ...], markers: bool  # noqa: FBT001  part of a cache key
+        self,
+        entity: Entity,
+        comparisons: tuple[queries.Comparison, ...],
+        markers: bool,  # noqa: FBT001  part of a cache key
     ) -> tuple[pa.Table, list[str], pa.Table]:
         table, keys = self._sorted(entity)
         if comparisons:
@@ -97,7 +100,10 @@ class Pages:
         return table, dict(zip(names.tolist(), map(tuple, ranges.tolist()), strict=True))
 
     def _children_of(
-        self, keys: list[str], child: Entity, decimals_as_text: bool  # noqa: FBT001  handed on
+        self,
+        keys: list[str],
+        child: Entity,
+        decimals_as_text: bool,  # noqa: FBT001  handed on
     ) -> dict[str, list[Record]]:
         table, places = self._children(child)
         ranges = {key: places[key] for key in keys if key in places}

@@ -104,7 +104,9 @@ def test_every_part_equals_the_data_set(erp: ODataErp, birch: Dataset, feed_name
     assert problems == []
     assert set(found) == {part.name for part in FEEDS[feed_name].parts}
     for part in FEEDS[feed_name].parts:
-        assert comparable(found[part.name], part) == comparable(expected(birch, part), part), part.name
+        assert comparable(found[part.name], part) == comparable(expected(birch, part), part), (
+            part.name
+        )
 
 
 def test_some_part_of_every_kind_was_compared(birch: Dataset) -> None:
