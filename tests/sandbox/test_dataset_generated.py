@@ -1,6 +1,7 @@
 """Generated data sets: the same each time, whole, and as varied as the feeds allow."""
 
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox import laws
 from sandbox.dataset import SCHEMAS, SHAPE, TIME_ZONES, Dataset, empty_schema, load
 from sandbox.generator import PRESETS, Size, generate
-from sandbox import laws
 
 # What no source states: computed from bytes, or left to other rooms.
 ALWAYS_NULL = {
@@ -82,8 +83,10 @@ def test_whole(dataset: Dataset) -> None:
 
 
 def test_every_row_names_its_erp_and_change(dataset: Dataset) -> None:
-    midnight = pa.scalar(dataset.as_of, pa.date32()).cast(pa.timestamp("us")).cast(
-        pa.timestamp("us", tz="UTC")
+    midnight = (
+        pa.scalar(dataset.as_of, pa.date32())
+        .cast(pa.timestamp("us"))
+        .cast(pa.timestamp("us", tz="UTC"))
     )
     for name, table in dataset.tables.items():
         assert table["erp"].null_count == table["modified_at"].null_count == 0, name
@@ -91,7 +94,9 @@ def test_every_row_names_its_erp_and_change(dataset: Dataset) -> None:
             assert not pc.any(pc.greater_equal(table["modified_at"], midnight)).as_py(), name
 
 
-def test_every_field_is_filled_somewhere_and_optional_ones_are_null_somewhere(full: Dataset) -> None:
+def test_every_field_is_filled_somewhere_and_optional_ones_are_null_somewhere(
+    full: Dataset,
+) -> None:
     empty = {
         (name, column)
         for name, table in full.tables.items()
@@ -157,8 +162,10 @@ def test_breaks_never_rise(full: Dataset) -> None:
 
 
 def test_headers_of_one_level_do_not_overlap(full: Dataset) -> None:
-    columns = ("erp", "level", "dealer_scope", "dealer_key", "product_key", "currency", "valid_from",
-               "valid_to", "header_key")  # fmt: skip
+    columns = (
+        "erp", "level", "dealer_scope", "dealer_key", "product_key", "currency", "valid_from",
+        "valid_to", "header_key",
+    )  # fmt: skip
     rows = laws.frame(full["price"], *columns)
     rows = rows[rows["level"].isin(["list", "customer"])].drop_duplicates()
     who = ["erp", "level", "dealer_key", "product_key", "currency"]
@@ -173,9 +180,10 @@ def test_headers_of_one_level_do_not_overlap(full: Dataset) -> None:
 
 def test_payments_are_their_allocations(dataset: Dataset) -> None:
     keys = ["erp", "payment_key"]
-    parts = laws.frame(dataset["payment_allocation"], *keys, "amount").groupby(keys)["amount"].sum()
+    parts = dataset["payment_allocation"].group_by(keys).aggregate([("amount", "sum")])
+    sums = {(row["erp"], row["payment_key"]): row["amount_sum"] for row in parts.to_pylist()}
     for row in dataset["payment"].to_pylist():
-        met = parts.get((row["erp"], row["key"]), 0)
+        met = sums.get((row["erp"], row["key"]), 0)
         assert row["amount"] == met + (row["unapplied"] or 0), row["key"]
 
 
@@ -231,14 +239,14 @@ def test_days_without_time_are_local_midnights(full: Dataset) -> None:
         assert (local.hour, local.minute) == (0, 0)
 
 
-def test_folder_round_trip(tmp_path, dataset: Dataset) -> None:
+def test_folder_round_trip(tmp_path: Path, dataset: Dataset) -> None:
     dataset.write(tmp_path)
     again = load(tmp_path)
     assert again.as_of == dataset.as_of
     assert all(again[name].equals(dataset[name]) for name in SHAPE)
 
 
-def test_refuses_other_folders_and_shapes(tmp_path) -> None:
+def test_refuses_other_folders_and_shapes(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no data set"):
         load(tmp_path)
     with pytest.raises(ValueError, match="no such table"):
@@ -252,6 +260,13 @@ def test_slices_add_up(dataset: Dataset) -> None:
     for name, table in dataset.tables.items():
         assert sum(dataset.of(erp)[name].num_rows for erp in dataset.erps) == table.num_rows
         assert SCHEMAS[name] == empty_schema(name)
+
+
+def test_sizes_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="more dealers or products"):
+        generate(PRESETS["tiny"].with_prices(cedar=100_000))
+    with pytest.raises(ValueError, match="at least 5"):
+        Size(dealers={"birch": 3})
 
 
 def test_size_can_be_given() -> None:

@@ -6,16 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.dataset import KEYS, SHAPE, Dataset, key_texts, load
 from sandbox import laws
+from sandbox.dataset import KEYS, SHAPE, Dataset, key_texts, load
 
 BEFORE = load("tiny")
 
 
 def rows_by_key(dataset: Dataset, table: str) -> dict[tuple, dict]:
-    return {
-        (row["erp"], *(row[k] for k in KEYS[table])): row for row in dataset[table].to_pylist()
-    }
+    return {(row["erp"], *(row[k] for k in KEYS[table])): row for row in dataset[table].to_pylist()}
 
 
 @settings(max_examples=8, deadline=None)
@@ -71,7 +69,9 @@ def test_gone_rows_are_listed() -> None:
 def test_about_so_many_prices_change(share: float) -> None:
     before = load(None).of("birch")
     after = before.changed(1, share)
-    moved = pc.sum(pc.greater(after["price"]["modified_at"], pc.max(before["price"]["modified_at"])))
+    moved = pc.sum(
+        pc.greater(after["price"]["modified_at"], pc.max(before["price"]["modified_at"]))
+    )
     assert 0.7 * share < moved.as_py() / before["price"].num_rows < 1.3 * share
 
 
