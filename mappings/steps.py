@@ -301,6 +301,14 @@ _STEPS: tuple[StepSpec, ...] = (
         "2026-01-31T10:00:00.1234567Z",
         "2026-01-31T10:00:00.123456Z",
     ),
+    StepSpec(
+        "instant_or_midnight",
+        2,
+        "text",
+        "instant",
+        "ISO instant with offset; where it is blank, the first instant of the ISO date beside it.",
+        (("", "2026-01-31"), "2026-01-30T23:00:00Z"),
+    ),
     _one(
         "midnight_of",
         "instant",
