@@ -75,11 +75,16 @@ class Faults:
         with self._lock:
             self._armed.clear()
 
-    def take(self, request: str) -> tuple[str, float] | None:
-        """The (name, seconds) of the fault for this request, or None; counts it as shown."""
+    def take(
+        self, request: str, among: frozenset[str] | None = None
+    ) -> tuple[str, float] | None:
+        """The (name, seconds) of the fault for this request, or None; counts it as shown.
+
+        `among`: only these names make sense at this moment; others stay armed for a later one.
+        """
         with self._lock:
             for fault in self._armed:
-                if fault.where not in request:
+                if fault.where not in request or (among is not None and fault.name not in among):
                     continue
                 if fault.after > 0:
                     fault.after -= 1
