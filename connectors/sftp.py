@@ -246,7 +246,7 @@ class SftpConnector:
         drop = renew or self.close
         retrying = Retrying(
             stop=stop_after_attempt(self._tries),
-            wait=wait_exponential_jitter(initial=0.1, max=3.0),
+            wait=wait_exponential_jitter(multiplier=0.1, max=3.0, jitter=0.2),
             retry=retry_if_exception(_passing),
             before_sleep=lambda _: drop(),
             reraise=True,

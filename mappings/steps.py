@@ -107,6 +107,7 @@ _STEPS: tuple[StepSpec, ...] = (
         (("1.5", None), '{"c1":"1.5"}'),
     ),
     _one("split_list", "texts", "Splits at | or , or U+001F; blank parts fall away.", "a, b|c", "a|b|c"),
+    _one("split_bars", "texts", "Splits at | alone; blank parts fall away.", "a, b|c", "a, b|c"),
     # flags
     _one("x_flag", "bool", "X is true, blank is false; anything else is rejected.", "X", "true"),
     _one("yes_no", "bool", "Y, YES, N, NO, however cased.", "y", "true"),
@@ -145,6 +146,14 @@ _STEPS: tuple[StepSpec, ...] = (
     _one("one_if_zero", "number", "0 becomes 1 (a first quantity of 0 means any).", "0.00", "1", "number"),
     _one("null_is_zero", "number", "Absent or blank becomes 0; only where the ERP means it.", None, "0", "number"),
     _one("null_is_one", "number", "Absent or blank becomes 1.", None, "1", "number"),
+    StepSpec(
+        "minus_if_marked",
+        2,
+        "text",
+        "text",
+        "The first, its sign turned where the second is not blank (credit notes of UBL).",
+        (("12.50", "381"), "-12.50"),
+    ),
     StepSpec(
         "difference", 2, "number", "number", "The first less the second, exactly.", (("10.5", "3"), "7.5")
     ),
