@@ -14,7 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 Tree = str | list["Tree"] | dict[str, "Tree"]
 Place = tuple[str | int, ...]
 
-_MOST_NODES = 200_000
+_MOST_NODES = 50_000
 _MERGE = "tag:yaml.org,2002:merge"
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

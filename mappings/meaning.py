@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 from pydantic import ValidationError
 
@@ -199,8 +200,8 @@ def _guards(raw: Tree | None, place: Place) -> Iterator[Fault]:
         if not name.endswith("_share") or not isinstance(text, str):
             continue
         try:
-            inside = 0 <= float(text) <= 1
-        except ValueError:
+            inside = 0 <= Decimal(text) <= 1
+        except InvalidOperation:
             continue
         if not inside:
             yield Fault((*place, name), f"must be a share between 0 and 1, not {text}.")

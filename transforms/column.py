@@ -20,7 +20,7 @@ from transforms.values import FUNCTIONS
 _SAMPLE = 4_000
 _FEW = 3
 """A column counts as repetitive where a sample holds less than a third as many distinct texts."""
-_AS_TYPE: dict[Kind, Type] = {"number": "qty", "date": "date", "instant": "instant", "bool": "bool"}
+_AS_TYPE: dict[Kind, Type] = {"date": "date", "instant": "instant", "bool": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +85,15 @@ def _column(
         spec = STEPS[name]
         columns = [_as_kind(column, kind, spec.needs, bad) for column in columns]
         groups = [[one] for one in columns] if spec.takes == 1 else [columns]
-        results = [FUNCTIONS[name](group, context) for group in groups]
-        columns = [bad.add(result) for result in results]
+        columns = [bad.add_all(FUNCTIONS[name](group, context)) for group in groups]
         kind = spec.gives
         if spec.takes == ANY:
             columns = columns[:1]
     values = columns[0]
     if lookup is not None:
         values = bad.add(_looked_up(values, lookup))
-    for result in typed(values, field.type, canonical=kind == "number" and lookup is None):
-        values = bad.add(result)
+    canonical = kind == "number" and lookup is None
+    values = bad.add_all(typed(values, field.type, canonical=canonical))
     return Column(bad.without(values), bad.found)
 
 
@@ -103,10 +102,8 @@ def _as_kind(values: pa.Array, came: Kind, needs: Kind, bad: _Bad) -> pa.Array:
     if came != "text" or needs in ("text", "texts"):
         return values
     if needs == "number":
-        return bad.add(FUNCTIONS["decimal_point"]([values], StepContext()))
-    for result in typed(values, _AS_TYPE[needs]):
-        values = bad.add(result)
-    return values
+        return bad.add_all(FUNCTIONS["decimal_point"]([values], StepContext()))
+    return bad.add_all(typed(values, _AS_TYPE[needs]))
 
 
 class _Bad:
@@ -126,6 +123,10 @@ class _Bad:
             elif pc.any(mask).as_py():
                 self.found.append((result.code, mask))
         return result.values
+
+    def add_all(self, results: StepResult | list[StepResult]) -> pa.Array:
+        every = results if isinstance(results, list) else [results]
+        return [self.add(one) for one in every][-1]
 
     def without(self, values: pa.Array) -> pa.Array:
         """Bad rows as null: a later step may have made a value of the null."""

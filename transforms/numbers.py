@@ -17,14 +17,14 @@ from transforms.registry import StepContext, StepResult, step
 _SPACE_MARKS = "\u00a0\u202f\u2009'\u2019"
 _SPACES = f"[{_SPACE_MARKS}]"  # NBSP, narrow NBSP, thin space, apostrophes
 _COMMA = (
-    rf"^[+-]?(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+|[0-9]{{1,3}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:,[0-9]+)?$"
+    rf"^[+-]?(?:[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}})+|[1-9][0-9]{{0,2}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:,[0-9]+)?$"
     r"|^[+-]?,[0-9]+$"
 )
 _POINT = (
-    rf"^[+-]?(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]{{1,3}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:\.[0-9]+)?$"
+    rf"^[+-]?(?:[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+|[1-9][0-9]{{0,2}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:\.[0-9]+)?$"
     r"|^[+-]?\.[0-9]+$"
 )
-_TWO_WAYS = r"^[+-]?[0-9]{1,3}[.,][0-9]{3}$"
+_TWO_WAYS = r"^[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}$"
 _ZERO = r"^[+-]?(?:0+(?:\.0+)?|\.0+)$"
 _SUBTRACTABLE = r"^[+-]?[0-9]{0,22}(?:\.[0-9]{1,6}0*)?$"
 _MOST_EXPONENT = 60
@@ -39,37 +39,25 @@ def decimal_point(columns: list[pa.Array], _: StepContext) -> StepResult:
 @step
 def decimal_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
     """`13.75` is no number here: a dot only separates groups of three."""
-    found = matched(columns[0], _COMMA, "not_a_number")
-    values = found.values
-    if seen(values, "."):
-        values = pc.replace_substring(values, ".", "")
-    values = pc.replace_substring(_without_spaces(values), ",", ".")
-    return StepResult(values, found.bad, found.code)
+    return _comma(columns[0])
 
 
 @step
 def thousands_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
     """`13,75` is no number here: a comma only separates groups of three."""
-    found = matched(columns[0], _POINT, "not_a_number")
-    values = _without_spaces(found.values)
-    if seen(values, ","):
-        values = pc.replace_substring(values, ",", "")
-    return StepResult(values, found.bad, found.code)
+    return _point(columns[0])
 
 
 @step
-def either_mark(columns: list[pa.Array], context: StepContext) -> StepResult:
+def either_mark(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     """Only what can be read one way: two different marks, or one that cannot be a thousands mark."""
     texts = trimmed(columns[0])
     two_ways = pc.match_substring_regex(texts, _TWO_WAYS)
     clear = split(texts, pc.invert(two_ways), "ambiguous_number")
-    comma = decimal_comma([clear.values], context)
-    point = thousands_comma([clear.values], context)
+    comma, point = _comma(clear.values), _point(clear.values)
     values = pc.coalesce(comma.values, point.values)
     unread = pc.and_(pc.is_null(values), pc.is_valid(clear.values))
-    code = "not_a_number" if pc.any(unread).as_py() else clear.code
-    bad = any_of([mask for mask in (clear.bad, unread) if mask is not None])
-    return StepResult(values, bad, code)
+    return [clear, StepResult(values, unread, "not_a_number")]
 
 
 @step
@@ -173,6 +161,23 @@ def difference(columns: list[pa.Array], _: StepContext) -> StepResult:
     # with six decimals Arrow writes no exponent, so the text is canonical
     values = pc.cast(pc.subtract(numbers[0], numbers[1]), pa.string())
     return StepResult(values, first.bad, first.code)
+
+
+def _comma(texts: pa.Array) -> StepResult:
+    found = matched(texts, _COMMA, "not_a_number")
+    values = found.values
+    if seen(values, "."):
+        values = pc.replace_substring(values, ".", "")
+    values = pc.replace_substring(_without_spaces(values), ",", ".")
+    return StepResult(values, found.bad, found.code)
+
+
+def _point(texts: pa.Array) -> StepResult:
+    found = matched(texts, _POINT, "not_a_number")
+    values = _without_spaces(found.values)
+    if seen(values, ","):
+        values = pc.replace_substring(values, ",", "")
+    return StepResult(values, found.bad, found.code)
 
 
 def _groups(texts: pa.Array, pattern: str) -> list[pa.Array]:

@@ -48,7 +48,8 @@ class StepResult:
     code: str = ""
 
 
-StepFunction = Callable[[list[pa.Array], StepContext], StepResult]
+StepFunction = Callable[[list[pa.Array], StepContext], StepResult | list[StepResult]]
+"""Several results where rows are bad for several reasons; the last one holds the values."""
 
 FUNCTIONS: dict[str, StepFunction] = {}
 """Step name → function; filled by the modules that `transforms/values.py` imports."""

@@ -85,7 +85,7 @@ ANY_TEXT = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @pytest.mark.parametrize("name", STEPS)
 @given(data=st.data(), rows=st.lists(st.tuples(ANY_TEXT, ANY_TEXT, ANY_TEXT), min_size=1, max_size=30))
 def test_any_text_gives_a_value_or_a_rejection(
