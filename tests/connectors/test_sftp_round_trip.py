@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pytest
 
 from connectors.formats import locate, read_page
-from connectors.formats.raw import Broken, ChildPlan, Declared, ReadPlan
+from connectors.formats.gathering import gathered
+from connectors.formats.raw import Broken, ChildPlan, Declared, RawChunk, ReadPlan
 from connectors.sftp import SftpConnector
 from mappings.connection import Connection
 from mappings.feeds import FEEDS, PARTS
@@ -49,7 +50,6 @@ class Came:
 
     def __init__(self, erp: SftpErp, mapping: ErpMapping, feed_name: str) -> None:
         self.declared: dict[str, Declared] = {}
-        self.totals: dict[str, Decimal] = {}
         self.pages: dict[str, list[bytes]] = {}
         found: dict[str, list[pa.Table]] = {}
         mapper = mappers(mapping, feed_name)
@@ -57,27 +57,15 @@ class Came:
             for one in plans(FEEDS[feed_name], mapping.feeds[feed_name]):
                 children = tuple(ChildPlan(*child) for child in one.children)
                 reading = ReadPlan(one.part, one.source, one.paths, children)
-                first: dict[str, int] = {}
-                pages = wire.read(one.source, None)
-                number = 0
-                while True:
-                    try:
-                        page = next(pages)
-                    except StopIteration as stop:
-                        self.end = stop.value
-                        break
-                    number += 1
-                    content = b"".join(page.content)
-                    self.pages.setdefault(one.part, []).append(content)
-                    for chunk in read_page(io.BytesIO(content), reading, number, first):
-                        assert not isinstance(chunk, Broken)
-                        if isinstance(chunk, Declared):
-                            self.declared[one.part] = chunk
-                            continue
-                        mapped = mapper[chunk.part].map(chunk)
-                        assert mapped.problems == []
-                        found.setdefault(chunk.part, []).append(mapped.table)
-                assert self.end.complete == (number > 0), self.end.reason
+                for chunk in gathered(self._read(wire, reading)):
+                    assert not isinstance(chunk, Broken)
+                    if isinstance(chunk, Declared):
+                        self.declared[one.part] = chunk
+                        continue
+                    mapped = mapper[chunk.part].map(chunk)
+                    assert mapped.problems == []
+                    found.setdefault(chunk.part, []).append(mapped.table)
+                assert self.end.complete, self.end.reason
         self.tables = {part: pa.concat_tables(each) for part, each in found.items()}
         for part, table in self.tables.items():
             declared = PARTS[part]
@@ -86,6 +74,22 @@ class Came:
                 keys = pc.take(root["key"], pc.index_in(table["root_no"], root["record_no"]))
                 at = table.schema.get_field_index(declared.parent_field)
                 self.tables[part] = table.set_column(at, declared.parent_field, keys)
+
+
+    def _read(
+        self, wire: SftpConnector, reading: ReadPlan
+    ) -> Iterator[RawChunk | Broken | Declared]:
+        first: dict[str, int] = {}
+        pages = wire.read(reading.source, None)
+        for number in count(1):
+            try:
+                page = next(pages)
+            except StopIteration as stop:
+                self.end = stop.value
+                return
+            content = b"".join(page.content)
+            self.pages.setdefault(reading.part, []).append(content)
+            yield from read_page(io.BytesIO(content), reading, number, first)
 
 
 def as_held(column: pa.ChunkedArray, field: Field) -> pa.Array:
