@@ -11,6 +11,7 @@ Must not: know what the other services are (the command says that), or print.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -150,7 +151,7 @@ class Stack:
                     name=f"airflow-{component}",
                     command=airflow_process.command_line(component),
                     environment=environment,
-                    healthy=lambda component=component: api.healthy(component),
+                    healthy=functools.partial(api.healthy, component),
                     # longer than any garbage collection or busy minute, shorter than a night
                     hang_seconds=120.0,
                     # the scheduler waits for its running tasks, which may be repeated at any time
