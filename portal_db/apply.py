@@ -1,0 +1,162 @@
+"""Writes one run's delta into the portal: rows and change log, inside the caller's transaction.
+
+Insert, update and soft delete by delta only; a row that did not change is not touched. Must not
+open or end a transaction, and must not decide anything: the delta was judged before.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from mappings.vocabulary import Part
+from portal_db.delta import compared, written
+from portal_db.staging import Staging
+
+
+def remove_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
+    """Take root records and their children out of staging and out of the deltas.
+
+    Their keys are remembered as failed: what is stored under them has not vanished.
+    """
+    if not record_nos:
+        return
+    table = staging.table(root.name)
+    keys = ", ".join(root.key)
+    run = staging.connection.execute
+    run(
+        f"INSERT INTO {staging.table(root.name, '_failed')} ({keys}, record_no) "
+        f"SELECT {keys}, record_no FROM {table} WHERE record_no = ANY(%s)",
+        (record_nos,),
+    )
+    for child in staging.feed.children(root.name):
+        if _exists(staging, child):
+            run(
+                f"DELETE FROM {staging.table(child.name, '_delta')} WHERE {child.parent_field} IN "
+                f"(SELECT key FROM {table} WHERE record_no = ANY(%s))",
+                (record_nos,),
+            )
+        run(f"DELETE FROM {staging.table(child.name)} WHERE root_no = ANY(%s)", (record_nos,))
+    if _exists(staging, root):
+        delta = staging.table(root.name, "_delta")
+        run(f"DELETE FROM {delta} WHERE record_no = ANY(%s)", (record_nos,))
+    run(f"DELETE FROM {table} WHERE record_no = ANY(%s)", (record_nos,))
+
+
+def drop_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
+    """Take superseded root records and their children out of staging, before the diff."""
+    if not record_nos:
+        return
+    for child in staging.feed.children(root.name):
+        staging.connection.execute(
+            f"DELETE FROM {staging.table(child.name)} WHERE root_no = ANY(%s)", (record_nos,)
+        )
+    staging.connection.execute(
+        f"DELETE FROM {staging.table(root.name)} WHERE record_no = ANY(%s)", (record_nos,)
+    )
+
+
+def _exists(staging: Staging, part: Part) -> bool:
+    row = staging.connection.execute(
+        "SELECT to_regclass(%s) IS NOT NULL", (staging.table(part.name, "_delta"),)
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def apply(
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    part: Part,
+    *,
+    batch_id: int,
+    observed_at: datetime,
+    log_changes: bool,
+) -> None:
+    """Write one part's delta. `observed_at` becomes `as_of` of the rows it touches."""
+    if part.name == "price":
+        connection.execute("SELECT portal.ensure_price_partition(%s)", (staging.erp,))
+    if log_changes:
+        _log(connection, staging, part, batch_id)
+    columns = written(part)
+    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+    table, delta = f"portal.{part.name}", staging.table(part.name, "_delta")
+    stamp = (batch_id, observed_at)
+    connection.execute(
+        f"INSERT INTO {table} (erp, {', '.join(columns)}, batch_id, record_no, row_hash, as_of) "
+        f"SELECT '{staging.erp}', {', '.join(f's.{c}' for c in columns)}, %s, s.record_no, "
+        f"s.raw_hash, %s FROM {delta} d JOIN ({staging.source(part)}) s "
+        f"ON s.record_no = d.record_no WHERE d.op = 'I' AND NOT d.existed",
+        stamp,
+    )
+    assignments = ", ".join(f"{c} = s.{c}" for c in compared(part))
+    connection.execute(
+        f"UPDATE {table} t SET {assignments}, batch_id = %s, as_of = %s, record_no = s.record_no, "
+        f"row_hash = s.raw_hash, deleted_at = NULL, stale_since = NULL FROM {delta} d "
+        f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
+        f"WHERE (d.op = 'U' OR (d.op = 'I' AND d.existed)) AND t.erp = '{staging.erp}' AND {on}",
+        stamp,
+    )
+    connection.execute(
+        f"UPDATE {table} t SET deleted_at = %s, batch_id = %s, stale_since = NULL FROM {delta} d "
+        f"WHERE d.op = 'D' AND t.erp = '{staging.erp}' AND {on}",
+        (observed_at, batch_id),
+    )
+
+
+def mark_stale(
+    connection: psycopg.Connection[Any], staging: Staging, part: Part, observed_at: datetime
+) -> None:
+    """A live row whose newer version failed says so; one that is good again says no more."""
+    failed = staging.table(part.name, "_failed")
+    on = " AND ".join(f"t.{k} = x.{k}" for k in part.key)
+    connection.execute(
+        f"UPDATE portal.{part.name} t SET stale_since = %s FROM {failed} x WHERE {on} "
+        f"AND t.erp = '{staging.erp}' AND t.deleted_at IS NULL AND t.stale_since IS NULL",
+        (observed_at,),
+    )
+    again = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
+    connection.execute(
+        f"UPDATE portal.{part.name} t SET stale_since = NULL FROM ({staging.source(part)}) s "
+        f"WHERE {again} AND t.erp = '{staging.erp}' AND t.stale_since IS NOT NULL "
+        f"AND NOT EXISTS (SELECT FROM {failed} x WHERE {on})"
+    )
+
+
+def key_json(part: Part, alias: str) -> str:
+    """SQL that renders a row's key as the JSON list used in change log and quarantine."""
+    return f"json_build_array({', '.join(f'{alias}.{k}::text' for k in part.key)})::text"
+
+
+def _log(
+    connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int
+) -> None:
+    """Change rows with only the fields that differ; a new row holds all of its fields."""
+    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+    new = f"jsonb_strip_nulls({_object(part, 's')})"
+    old = f"jsonb_strip_nulls({_object(part, 't')})"
+    staged = staging.source(part)
+    connection.execute(
+        f"INSERT INTO sync.change (run_id, batch_id, erp, part, key, op, old, new) "
+        f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key_json(part, 'd')}, "
+        f"CASE d.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' ELSE 'delete' END, "
+        f"CASE d.op WHEN 'U' THEN sync.only_differing({old}, {new}) WHEN 'D' THEN {old} END, "
+        f"CASE d.op WHEN 'U' THEN sync.only_differing({new}, {old}) WHEN 'I' THEN {new} END "
+        f"FROM {staging.table(part.name, '_delta')} d "
+        f"LEFT JOIN ({staged}) s ON s.record_no = d.record_no AND d.op <> 'D' "
+        f"LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} "
+        f"AND (d.op <> 'I')",
+        (staging.run_id, batch_id),
+    )
+
+
+def _object(part: Part, alias: str) -> str:
+    """jsonb of the compared columns; numeric stays exact in jsonb."""
+    columns = compared(part)
+    if not columns:
+        return "'{}'::jsonb"
+    pieces = [f"'{c}', {alias}.{c}" for c in columns]
+    chunks = [pieces[i : i + 40] for i in range(0, len(pieces), 40)]
+    return " || ".join(f"jsonb_build_object({', '.join(c)})" for c in chunks)
+

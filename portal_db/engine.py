@@ -1,0 +1,40 @@
+"""Connections to the portal database, each acting as one of our roles.
+
+One URL (`WAYBILL_DATABASE_URL` or the embedded server's); `SET ROLE` narrows what a connection
+may do. Must not hold a connection open at import time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import Engine, create_engine, event
+
+Role = Literal["owner", "sync", "portal_app", "review", "auditor"]
+
+
+def driver_url(url: str) -> str:
+    """The same URL with SQLAlchemy's name of our driver (psycopg 3)."""
+    scheme, rest = url.split("://", 1)
+    if scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+        message = f"not a PostgreSQL URL: it begins with {scheme}://"
+        raise ValueError(message)
+    return f"postgresql+psycopg://{rest}"
+
+
+def open_engine(url: str, role: Role, *, work_mem_mb: int = 64, pool_size: int = 5) -> Engine:
+    """An engine whose every connection is `waybill_<role>`, in UTC, with a bounded lock wait."""
+    engine = create_engine(driver_url(url), pool_size=pool_size, pool_pre_ping=True, future=True)
+
+    @event.listens_for(engine, "connect")
+    def _narrow(connection: Any, _record: object) -> None:
+        was = connection.autocommit
+        connection.autocommit = True
+        connection.execute(f"SET ROLE waybill_{role}")
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute(f"SET work_mem = '{work_mem_mb}MB'")
+        connection.execute("SET lock_timeout = '30s'")
+        connection.execute(f"SET application_name = 'waybill-{role}'")
+        connection.autocommit = was
+
+    return engine

@@ -1,0 +1,218 @@
+"""The staging tables of one run, and how a staged part reads as portal columns.
+
+Each run stages into unlogged tables of its own, `staging.run_<id>_<part>`, by binary COPY, and
+drops them at its end. Nothing here judges, and nothing here writes to schema `portal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pgpq
+import psycopg
+import pyarrow as pa
+
+from mappings.feeds import PARTS
+from mappings.vocabulary import DECIMALS, Feed, Field, Part
+from portal_db.schema import spaces
+
+_PG: dict[str, str] = {
+    "text": "text",
+    "code": "text",
+    "ccy": "text",
+    "json": "text",
+    "int": "bigint",
+    "date": "date",
+    "instant": "timestamptz",
+    "bool": "boolean",
+    "texts": "text[]",
+    "codes": "text[]",
+}
+DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
+
+
+def staged_type(kind: str) -> str:
+    """The column type that binary COPY fills for a field type (json travels as text)."""
+    if kind in DECIMALS:
+        precision, scale = DECIMALS[kind]  # type: ignore[index]
+        return f"numeric({precision},{scale})"
+    return _PG[kind]
+
+
+def staged_fields(part: Part) -> tuple[Field, ...]:
+    """The fields that records bring themselves; copied ones are joined in by `source`."""
+    return tuple(f for f in part.fields if f.copied_from is None)
+
+
+@dataclass(slots=True)
+class Staging:
+    """The staging tables of one run of one feed.
+
+    `connection` is in autocommit: staging is not part of the run's transaction. `refers` maps a
+    part name to the ERP whose keys references to it use.
+    """
+
+    connection: psycopg.Connection[Any]
+    run_id: int
+    erp: str
+    feed: Feed
+    refers: Mapping[str, str]
+    _created: list[str] = field(default_factory=list)
+
+    def table(self, part: str, suffix: str = "") -> str:
+        """Qualified name of a staging table of this run."""
+        return f"staging.run_{self.run_id}_{part}{suffix}"
+
+    def create(self, parts: Iterable[Part]) -> None:
+        """Create the empty tables of every part, and the one for documents."""
+        for part in parts:
+            columns = [f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)]
+            columns += [
+                "record_no bigint NOT NULL",
+                "root_no bigint",
+                "raw_hash bigint NOT NULL",
+                "deleted boolean NOT NULL",
+                "version timestamptz",
+            ]
+            self._create(self.table(part.name), columns)
+            keys = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
+            self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
+            if part.name == "document":
+                self._create(
+                    self.table("document", "_files"),
+                    [
+                        "location text PRIMARY KEY",
+                        "state text NOT NULL",
+                        "sha256 text",
+                        "bytes bigint",
+                        "media_type text",
+                    ],
+                )
+
+    def _create(self, name: str, columns: list[str]) -> None:
+        self.connection.execute(f"CREATE UNLOGGED TABLE {name} ({', '.join(columns)})")
+        self._created.append(name)
+
+    def copy(self, part: Part, table: pa.Table) -> int:
+        """Append typed rows; `table` has the staged fields and the five bookkeeping columns."""
+        names = [
+            *(f.name for f in staged_fields(part)),
+            "record_no",
+            "root_no",
+            "raw_hash",
+            "deleted",
+            "version",
+        ]
+        return self._copy(self.table(part.name), table.select(names))
+
+    def copy_failed(self, part: Part, table: pa.Table) -> int:
+        """Append the keys of records that were rejected: they have not vanished."""
+        return self._copy(self.table(part.name, "_failed"), table.select([*part.key, "record_no"]))
+
+    def copy_files(self, rows: list[dict[str, object]]) -> None:
+        """What became of the documents this batch's pull asked for."""
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {self.table('document', '_files')} VALUES "
+                "(%(location)s, %(state)s, %(sha256)s, %(bytes)s, %(media_type)s) "
+                "ON CONFLICT DO NOTHING",
+                rows,
+            )
+
+    def _copy(self, name: str, table: pa.Table) -> int:
+        if table.num_rows == 0:
+            return 0
+        encoder = pgpq.ArrowToPostgresBinaryEncoder(table.schema)
+        statement = f"COPY {name} FROM STDIN WITH (FORMAT BINARY)"
+        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(encoder.write_header())
+            for batch in table.to_batches(max_chunksize=65_536):
+                copy.write(encoder.write_batch(batch))
+            copy.write(encoder.finish())
+        return table.num_rows
+
+    def analyze(self, part: Part) -> None:
+        """Give the planner the sizes it is about to join."""
+        self.connection.execute(f"ANALYZE {self.table(part.name)}")
+
+    def count(self, part: Part, where: str = "true") -> int:
+        """Rows staged of a part (those of accepted roots only: `source` filters the rest)."""
+        row = self.connection.execute(
+            f"SELECT count(*) FROM {self.table(part.name)} WHERE {where}"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def raw_counts(self, parts: Iterable[Part]) -> dict[str, int]:
+        """Rows physically there: compared before the diff and in the apply transaction."""
+        return {part.name: self.count(part) for part in parts}
+
+    def drop(self) -> None:
+        """Drop every table of this run."""
+        for name in reversed(self._created):
+            self.connection.execute(f"DROP TABLE IF EXISTS {name}")
+        self._created.clear()
+
+    def source(self, part: Part) -> str:
+        """A SELECT of the staged part with exactly the portal's columns, plus bookkeeping.
+
+        A child appears only with its root, which gives it its parent key and copied fields.
+        """
+        joins: list[str] = []
+        columns = ["s.record_no", "s.root_no", "s.raw_hash", "s.deleted", "s.version"]
+        if part.parent is not None:
+            root = self.feed.part(part.parent)
+            joins.append(f"JOIN ({self.source(root)}) r ON r.record_no = s.root_no")
+        for one in part.fields:
+            columns.append(f"{self._expression(part, one, joins)} AS {one.name}")
+        for space in spaces(part):
+            columns.append(f"'{self.refers.get(space, self.erp)}'::text AS {space}_erp")
+        if part.name == "document":
+            joins.append(f"LEFT JOIN {self.table('document', '_files')} f ON f.location = s.location")
+            joins.append(
+                f"LEFT JOIN portal.document d ON d.erp = '{self.erp}' AND d.key = s.key "
+                "AND d.location = s.location"
+            )
+            columns.append("coalesce(f.state, d.state, 'pending') AS state")
+            columns += [
+                f"CASE WHEN f.state IS NOT NULL THEN f.{c} ELSE d.{c} END AS {c}"
+                for c in DOCUMENT_COLUMNS[1:]
+            ]
+        return f"SELECT {', '.join(columns)} FROM {self.table(part.name)} s {' '.join(joins)}"
+
+    def _expression(self, part: Part, one: Field, joins: list[str]) -> str:
+        if one.name == part.parent_field:
+            return "r.key"
+        if one.copied_from is None:
+            return f"s.{one.name}::jsonb" if one.type == "json" else f"s.{one.name}"
+        from_part, from_field = one.copied_from
+        if from_part == part.parent:
+            return f"r.{from_field}"
+        reference = next(r.field for r in part.references if r.to == from_part and not r.when)
+        alias = f"k_{from_part}"
+        join = (
+            f"LEFT JOIN portal.{from_part} {alias} "
+            f"ON {alias}.erp = '{self.refers.get(from_part, self.erp)}' "
+            f"AND {alias}.key = s.{reference}"
+        )
+        if join not in joins:
+            joins.append(join)
+        if PARTS[from_part].feed != self.feed.name:
+            return f"{alias}.{from_field}"
+        staged = f"LEFT JOIN ({self.source(PARTS[from_part])}) g_{from_part} ON g_{from_part}.key = s.{reference}"
+        if staged not in joins:
+            joins.append(staged)
+        return f"coalesce(g_{from_part}.{from_field}, {alias}.{from_field})"
+
+
+def drop_orphans(connection: psycopg.Connection[Any], run_ids: Iterable[int]) -> None:
+    """Drop what runs left that did not live to drop it themselves."""
+    for run_id in run_ids:
+        rows = connection.execute(
+            "SELECT format('staging.%%I', tablename) FROM pg_tables "
+            "WHERE schemaname = 'staging' AND tablename LIKE %s",
+            (f"run\\_{run_id}\\_%",),
+        ).fetchall()
+        for (name,) in rows:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
