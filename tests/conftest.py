@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import importlib
-import importlib.util
 import os
+import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from mappings.private_files import locked
 from mappings.settings import REPOSITORY, Settings
 from portal_db import server
 from portal_db.databases import with_database
+from portal_db.migrate import migrate
 
 TEMPLATE = "waybill_template"
 
@@ -50,22 +52,39 @@ _own_environment()
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of the session's server (its database `postgres`), shared by all workers."""
-    base = tmp_path_factory.getbasetemp()
-    # a worker's folder lies in the one of the whole session
-    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "server"
-    with server.serving(Settings.read({}, home=home), fsync=False) as url:
-        yield with_database(url, "postgres")
+def session_home() -> Path:
+    """The home of the session's server, the same for all workers.
+
+    Not under pytest's own folders: each new session of pytest closes their root (0700), and as
+    root the server runs as another account, which then stands before a closed door.
+    """
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}-{time.time_ns()}"
+    return Path(tempfile.gettempdir()) / f"waybill-tests-{session}"
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgres(session_home: Path) -> Iterator[str]:
+    """URL of the session's server (its database `postgres`), shared by all workers."""
+    with server.serving(Settings.read({}, home=session_home), fsync=False) as url:
+        yield with_database(url, "postgres")
+    if server.running(session_home) is None:  # the last worker puts out the light
+        shutil.rmtree(session_home, ignore_errors=True)
+
+
+@pytest.fixture
+def server_home() -> Iterator[Path]:
+    """An empty home for an embedded server of the test's own; stopped and removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="waybill-test-") as folder:
+        home = Path(folder) / "home"
+        yield home
+        server.stop(home)
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: str, session_home: Path) -> str:
     """Name of the database with all migrations applied, made by whichever worker comes first."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with (
-        locked(shared / "template.lock"),
+        locked(session_home / "template.lock"),
         psycopg.connect(postgres, autocommit=True) as connection,
     ):
         made = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE])
@@ -77,9 +96,11 @@ def template_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -
                 "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
             )
             connection.execute(sql.SQL(create).format(sql.Identifier(building)))
-            _migrate(with_database(postgres, building))
+            migrate(with_database(postgres, building))
             names = sql.Identifier(building), sql.Identifier(TEMPLATE)
-            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(names[0]))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(names[0])
+            )
             connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*names))
     return TEMPLATE
 
@@ -110,12 +131,6 @@ def settings(database: str, tmp_path: Path) -> Settings:
 def airflow_database() -> None:
     """Airflow's own tables, for tests that run a DAG in this process (SQLite, thrown away)."""
     importlib.import_module("airflow.utils.db").initdb()
-
-
-def _migrate(url: str) -> None:
-    """Apply the portal's migrations."""
-    if importlib.util.find_spec("portal_db.migrate") is not None:
-        importlib.import_module("portal_db.migrate").migrate(url)
 
 
 def _drop(connection: psycopg.Connection, name: str) -> None:

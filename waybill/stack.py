@@ -27,6 +27,7 @@ from mappings.errors import WaybillError
 from mappings.private_files import locked, make_home
 from mappings.settings import AIRFLOW_PORT, Settings
 from portal_db import server
+from portal_db.migrate import migrate
 from waybill import airflow_process
 from waybill.airflow_api import AirflowApi
 from waybill.ports import LOOPBACK, free_port
@@ -120,6 +121,9 @@ class Stack:
             self._progress(_DATABASE, "running")
         else:
             self.database_url = settings.database_url
+        self._progress("portal database", "starting")
+        migrate(self.database_url)
+        self._progress("portal database", "running")
         self._supervisor = Supervisor(
             settings.logs,
             spare=lambda pid: server.is_server_process(pid, settings.home),

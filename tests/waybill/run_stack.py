@@ -23,7 +23,9 @@ def main() -> int:
     settings = Settings.read()
     services = []
     if len(sys.argv) > 2:
-        services = [Service("probe", tuple(sys.argv[2:]), child_environment(settings))]
+        services = [
+            Service("probe", tuple(sys.argv[2:]), child_environment(settings), stop_seconds=1)
+        ]
     try:
         with Stack(
             settings,
@@ -37,6 +39,8 @@ def main() -> int:
     except WaybillError as error:
         say(error=error.code, says=str(error))
         return 3
+    except KeyboardInterrupt:  # asked to stop before it was ready
+        return 0
     return 0
 
 
