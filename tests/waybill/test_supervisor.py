@@ -118,7 +118,10 @@ def test_the_end_leaves_nothing_behind(up: Callable[..., Up], tmp_path: Path) ->
 
 
 def test_a_process_that_ignores_sigterm_is_killed(up: Callable[..., Up]) -> None:
-    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(100)"
+    stubborn = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); "
+        "print(1, flush=True); time.sleep(100)"
+    )
     stack = up("plain", PYTHON, "-c", stubborn)
     process = psutil.Process(stack.ready()["pids"]["probe"])
     log = stack.settings.logs / "probe.log"
@@ -150,7 +153,7 @@ def test_a_process_that_cannot_start_is_named_with_its_log(
     settings: Settings, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    supervisor = Supervisor(tmp_path, progress=lambda name, state: said.append(state))
+    supervisor = Supervisor(tmp_path, progress=lambda _name, state: said.append(state))
     try:
         environment = child_environment(settings)
         supervisor.start(Service("broken", (PYTHON, "-c", "raise SystemExit('no')"), environment))
