@@ -18,7 +18,7 @@ import pytest
 from mappings.errors import WaybillError
 from mappings.settings import REPOSITORY, Settings, child_environment
 from portal_db import server
-from waybill.ports import LOOPBACK, free_port
+from waybill.ports import LOOPBACK, free_port, reserved_port
 from waybill.run_file import read_run
 from waybill.stack import stop_running
 from waybill.supervisor import Service, Supervisor
@@ -177,6 +177,16 @@ def test_the_embedded_database_is_brought_back(up: Callable[..., Up], server_hom
     assert server.running(settings.home) is not None
     assert stack.end() == 0
     assert server.running(settings.home) is None
+
+
+def test_two_installations_that_start_at_once_get_different_ports() -> None:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        wanted = probe.getsockname()[1]
+    with reserved_port(wanted) as one, reserved_port(wanted) as two:
+        assert one != two
+    with reserved_port(one) as again:
+        assert again == one
 
 
 def test_a_busy_port_gives_the_next() -> None:
