@@ -1,0 +1,136 @@
+"""Files that only their owner may read: generated keys, and the file of connections.
+
+Each write is atomic (a reader sees the old text or the new one, never half of it) and each
+change of a shared file is made under a lock. Must not: log or print a value.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mappings.errors import Misconfigured
+from mappings.settings import Settings
+
+FERNET_KEY = "fernet_key"
+JWT_SECRET = "jwt_secret"  # noqa: S105 - the name of the file, not its content
+API_SECRET_KEY = "api_secret_key"  # noqa: S105 - as above
+PASSWORDS_FILE = "passwords.json"  # noqa: S105 - as above
+AIRFLOW_USERS = ("admin", "ops", "auditor")
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[int]:
+    """Hold a lock on the file `path` (made if absent); the kernel drops it if we are killed.
+
+    Yields the file descriptor. Raises BlockingIOError where `wait` is False and it is taken.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` by `text` in one step, readable by its owner alone (0600)."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600 already
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def make_home(settings: Settings) -> None:
+    """Make `home`, `logs` and `secrets`, and every generated key that is not there yet.
+
+    A key that exists is never changed: what it signed or encrypted stays readable.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.logs.mkdir(exist_ok=True)
+    settings.secrets.mkdir(mode=0o700, exist_ok=True)
+    settings.secrets.chmod(0o700)
+    makers: dict[str, Callable[[], str]] = {
+        FERNET_KEY: lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"),
+        JWT_SECRET: lambda: secrets.token_urlsafe(96),
+        API_SECRET_KEY: lambda: secrets.token_urlsafe(48),
+        PASSWORDS_FILE: lambda: json.dumps(
+            {user: secrets.token_urlsafe(15) for user in AIRFLOW_USERS}
+        ),
+    }
+    with locked(settings.secrets / ".lock"):
+        for name, make in makers.items():
+            path = settings.secrets / name
+            if not path.exists():
+                write_private(path, make() + "\n")
+    if not settings.connections_file.exists():
+        change_connections(settings, {})
+
+
+def airflow_password(settings: Settings, user: str = "admin") -> str:
+    """The generated password of one of `AIRFLOW_USERS` (SimpleAuthManager's users)."""
+    try:
+        return json.loads(settings.secret(PASSWORDS_FILE))[user]
+    except KeyError:
+        raise Misconfigured(
+            f"Airflow has no user {user!r}", remedy=f"Its users are {', '.join(AIRFLOW_USERS)}."
+        ) from None
+
+
+def read_connections(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Connection id → its fields, as Airflow's LocalFilesystemBackend reads them.
+
+    No file is no connection. Raises Misconfigured where the file is not such an object.
+    """
+    path = settings.connections_file
+    try:
+        found = json.loads(path.read_text(encoding="utf-8") or "{}")
+    except FileNotFoundError:
+        return {}
+    except json.JSONDecodeError as error:
+        raise Misconfigured(
+            f"{path} is not JSON: {error.msg} in line {error.lineno}",
+            remedy="Correct the file, or delete it: connections to the practice ERPs come back.",
+        ) from None
+    if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
+        raise Misconfigured(
+            f"{path} must be an object of objects: connection id to its fields",
+            remedy='Write it as {"acme": {"conn_type": "http", "host": "…", "password": "…"}}.',
+        )
+    return found
+
+
+def change_connections(
+    settings: Settings, changes: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, dict[str, Any]]:
+    """Set the given connections, remove those given as None, keep all others. Returns them all.
+
+    Safe with several writers at once; the file keeps mode 0600.
+    """
+    with locked(settings.home / ".connections.lock"):
+        merged = read_connections(settings)
+        for connection_id, fields in changes.items():
+            if fields is None:
+                merged.pop(connection_id, None)
+            else:
+                merged[connection_id] = dict(fields)
+        write_private(
+            settings.connections_file, json.dumps(merged, indent=2, sort_keys=True) + "\n"
+        )
+    return merged
