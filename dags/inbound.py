@@ -133,7 +133,7 @@ def reconcile(loaded: dict[str, Any]) -> None:
     run_id = int(loaded["run_id"])
     if loaded["state"] == "held":
         _skip(f"run {run_id} is held: `waybill run {run_id}` says why")
-    erp, feed = get_current_context()["dag"].dag_id.split("__", 1)
+    erp, feed = get_current_context()["dag"].dag_id.rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
             if not row["agrees"]:
