@@ -13,6 +13,7 @@ import psycopg
 
 from mappings.vocabulary import Part
 from portal_db.delta import compared, written
+from portal_db.keys import key_text
 from portal_db.staging import Staging
 
 
@@ -124,11 +125,6 @@ def mark_stale(
     )
 
 
-def key_json(part: Part, alias: str) -> str:
-    """SQL that renders a row's key as the JSON list used in change log and quarantine."""
-    return f"json_build_array({', '.join(f'{alias}.{k}::text' for k in part.key)})::text"
-
-
 def _log(
     connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int
 ) -> None:
@@ -139,7 +135,7 @@ def _log(
     staged = staging.source(part)
     connection.execute(
         f"INSERT INTO sync.change (run_id, batch_id, erp, part, key, op, old, new) "
-        f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key_json(part, 'd')}, "
+        f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key_text(part, 'd')}, "
         f"CASE d.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' ELSE 'delete' END, "
         f"CASE d.op WHEN 'U' THEN sync.only_differing({old}, {new}) WHEN 'D' THEN {old} END, "
         f"CASE d.op WHEN 'U' THEN sync.only_differing({new}, {old}) WHEN 'I' THEN {new} END "

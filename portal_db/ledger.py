@@ -14,37 +14,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from portal_db.counts import Counts
+
 COUNTS = ("read", "inserted", "updated", "unchanged", "superseded", "quarantined", "deferred")
-
-
-@dataclass(slots=True)
-class PartCounts:
-    """The ledger of one part of one run. `deleted` stands beside the law."""
-
-    read: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    superseded: int = 0
-    quarantined: int = 0
-    deferred: int = 0
-    deleted: int = 0
-
-    def plus(self, other: PartCounts) -> PartCounts:
-        """The sum, field by field."""
-        mine, theirs = asdict(self), asdict(other)
-        return PartCounts(**{name: mine[name] + theirs[name] for name in mine})
-
-    def adds_up(self) -> bool:
-        """The ledger's law."""
-        return self.read == (
-            self.inserted
-            + self.updated
-            + self.unchanged
-            + self.superseded
-            + self.quarantined
-            + self.deferred
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,18 +262,18 @@ class RunEnd:
     """How a run ended and what it counted, per part."""
 
     state: str
-    parts: dict[str, PartCounts] = field(default_factory=dict)
+    parts: dict[str, Counts] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     stops: list[dict[str, Any]] | None = None
     delta_sha256: str | None = None
     movements: list[dict[str, Any]] | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
-    def total(self) -> PartCounts:
+    def total(self) -> Counts:
         """The run's own ledger: the sum over its parts."""
-        total = PartCounts()
+        total = Counts()
         for counts in self.parts.values():
-            total = total.plus(counts)
+            total += counts
         return total
 
 
@@ -348,12 +320,12 @@ def interrupted_runs(connection: psycopg.Connection[Any], erp: str, feed: str) -
     return [int(n) for (n,) in rows]
 
 
-def run_counts(connection: psycopg.Connection[Any], run_id: int) -> dict[str, PartCounts]:
+def run_counts(connection: psycopg.Connection[Any], run_id: int) -> dict[str, Counts]:
     """The ledger of one run, per part."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute("SELECT * FROM sync.run_part WHERE run_id = %s", (run_id,)).fetchall()
     return {
-        row["part"]: PartCounts(**{n: row[n] for n in (*COUNTS, "deleted")}) for row in rows
+        row["part"]: Counts(**{n: row[n] for n in (*COUNTS, "deleted")}) for row in rows
     }
 
 

@@ -1119,7 +1119,7 @@ CREATE TABLE sync.change (
 CREATE INDEX change_key_idx ON sync.change (erp, part, key);
 CREATE INDEX change_run_idx ON sync.change (run_id);
 COMMENT ON TABLE sync.change IS 'What each run changed. A first load writes none: the batch is the change.';
-COMMENT ON COLUMN sync.change.key IS 'the row''s key as JSON list';
+COMMENT ON COLUMN sync.change.key IS 'the row''s key as text';
 COMMENT ON COLUMN sync.change."old" IS 'the fields that differ, before';
 COMMENT ON COLUMN sync.change."new" IS 'the fields that differ, after';
 CREATE TABLE sync.check_result (
@@ -1215,7 +1215,7 @@ CREATE INDEX quarantine_batch_idx ON sync.quarantine (batch_id);
 CREATE UNIQUE INDEX quarantine_open_key ON sync.quarantine (erp, feed, part, key) WHERE state = 'open';
 CREATE INDEX quarantine_waiting_idx ON sync.quarantine (erp, feed) WHERE state = 'open' AND retry_until IS NOT NULL;
 COMMENT ON TABLE sync.quarantine IS 'Records that came in and failed; one open item a key.';
-COMMENT ON COLUMN sync.quarantine.key IS 'the record''s key as JSON list; NULL where unreadable';
+COMMENT ON COLUMN sync.quarantine.key IS 'the record''s key as text; unreadable:<hash> where it has none';
 COMMENT ON COLUMN sync.quarantine.reasons IS 'list of field, code, says, raw';
 COMMENT ON COLUMN sync.quarantine.code IS 'code of the first reason';
 COMMENT ON COLUMN sync.quarantine.raw IS 'the record''s raw columns as JSON';

@@ -1,0 +1,226 @@
+"""Quarantine's store: one open item a key, attempts added, never a silent end.
+
+Called inside the run's transaction. Must not judge: it is told what failed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from mappings.vocabulary import Part
+from portal_db.keys import key_text
+from portal_db.ledger import Batch
+from portal_db.staging import Staging
+
+UNREADABLE = "unreadable:"
+
+
+@dataclass(slots=True)
+class Item:
+    """One root record that is not let in, as quarantine keeps it."""
+
+    part: str
+    key: str
+    page: int | None
+    record_no: int
+    reasons: list[dict[str, Any]]
+    raw: str
+    raw_hash: int
+    shape: str
+    children: dict[str, int] = field(default_factory=dict)
+    waits_for: list[dict[str, str]] | None = None
+    retry_until: datetime | None = None
+
+    @property
+    def code(self) -> str:
+        """The code of the first reason."""
+        return str(self.reasons[0]["code"])
+
+
+def put(
+    connection: psycopg.Connection[Any],
+    batch: Batch,
+    run_id: int,
+    fingerprint: str,
+    items: list[Item],
+) -> int:
+    """Open an item per key, or add an attempt to the open one; returns how many are new.
+
+    A raw record that was discarded under the same fingerprint stays discarded: no new item. An
+    item keeps the time limit of its first deferral.
+    """
+    if not items:
+        return 0
+    connection.execute("DROP TABLE IF EXISTS pg_temp.failed_now")
+    connection.execute(
+        "CREATE TEMP TABLE failed_now (part text, key text, page int, record_no bigint, "
+        "reasons jsonb, code text, raw text, raw_hash bigint, shape text, children jsonb, "
+        "waits_for jsonb, retry_until timestamptz) ON COMMIT DROP"
+    )
+    with connection.cursor() as cursor, cursor.copy("COPY failed_now FROM STDIN") as copy:
+        for one in items:
+            copy.write_row(
+                (
+                    one.part,
+                    one.key,
+                    one.page,
+                    one.record_no,
+                    _clean(json.dumps(one.reasons, ensure_ascii=False)),
+                    one.code,
+                    one.raw.replace("\x00", "\u2400"),
+                    one.raw_hash,
+                    one.shape,
+                    json.dumps(one.children),
+                    None if one.waits_for is None else _clean(json.dumps(one.waits_for)),
+                    one.retry_until,
+                )
+            )
+    # Two failing copies of one key share its one item; the last one is shown.
+    connection.execute(
+        "DELETE FROM failed_now a USING failed_now b WHERE a.part = b.part AND a.key = b.key "
+        "AND a.record_no < b.record_no"
+    )
+    connection.execute(
+        "DELETE FROM failed_now f USING sync.quarantine q WHERE q.erp = %s AND q.feed = %s "
+        "AND q.part = f.part AND q.key = f.key AND q.state = 'discarded' "
+        "AND q.raw_hash = f.raw_hash AND q.fingerprint = %s",
+        (batch.erp, batch.feed, fingerprint),
+    )
+    rows = connection.execute(
+        "INSERT INTO sync.quarantine AS q (erp, feed, part, key, batch_id, run_id, page, "
+        "record_no, reasons, code, raw, raw_hash, fingerprint, shape, children, waits_for, "
+        "retry_until) SELECT %s, %s, part, key, %s, %s, page, record_no, reasons, code, raw, "
+        "raw_hash, %s, shape, children, waits_for, retry_until FROM failed_now "
+        "ON CONFLICT (erp, feed, part, key) WHERE state = 'open' DO UPDATE SET "
+        "batch_id = excluded.batch_id, run_id = excluded.run_id, page = excluded.page, "
+        "record_no = excluded.record_no, reasons = excluded.reasons, code = excluded.code, "
+        "raw = excluded.raw, raw_hash = excluded.raw_hash, fingerprint = excluded.fingerprint, "
+        "shape = excluded.shape, children = excluded.children, waits_for = excluded.waits_for, "
+        "retry_until = CASE WHEN excluded.retry_until IS NULL THEN NULL "
+        "WHEN coalesce(q.retry_until, excluded.retry_until) < now() THEN NULL "
+        "ELSE coalesce(q.retry_until, excluded.retry_until) END, "
+        "attempts = q.attempts + 1, last_seen_at = now() RETURNING q.id, q.attempts",
+        (batch.erp, batch.feed, batch.id, run_id, fingerprint),
+    ).fetchall()
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) "
+            "SELECT id, %s, CASE WHEN retry_until IS NULL THEN 'rejected' ELSE 'deferred' END, "
+            "jsonb_build_object('reasons', reasons, 'raw', raw, 'batch', batch_id) "
+            "FROM sync.quarantine WHERE id = %s",
+            [(run_id, item) for item, _ in rows],
+        )
+    return sum(1 for _, attempts in rows if attempts == 1)
+
+
+def resolve_accepted(
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    part: Part,
+    batch: Batch,
+    *,
+    state: str,
+) -> int:
+    """Close the open items of every key that this run accepted, changed or not."""
+    return _close(
+        connection,
+        staging,
+        batch,
+        state,
+        f"q.part = '{part.name}' AND q.key IN (SELECT {key_text(part, 's')} "
+        f"FROM {staging.table(part.name)} s)",
+        "a later record of its key was accepted" if state == "superseded" else "accepted",
+    )
+
+
+def resolve_gone(
+    connection: psycopg.Connection[Any], staging: Staging, part: Part, batch: Batch
+) -> int:
+    """A complete batch no longer holds these records, good or bad: their items are superseded."""
+    return _close(
+        connection,
+        staging,
+        batch,
+        "superseded",
+        f"q.part = '{part.name}' AND q.run_id <> {staging.run_id} AND NOT EXISTS "
+        f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {key_text(part, 'x')} = q.key)",
+        "a complete extract no longer holds it",
+    )
+
+
+def _close(  # noqa: PLR0913
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    batch: Batch,
+    state: str,
+    condition: str,
+    reason: str,
+) -> int:
+    rows = connection.execute(
+        f"UPDATE sync.quarantine q SET state = %s, resolved_at = now(), resolved_run = %s, "
+        f"resolved_by = 'waybill', resolved_reason = %s WHERE q.state = 'open' AND q.erp = %s "
+        f"AND q.feed = %s AND q.batch_id <= %s AND {condition} RETURNING q.id",
+        (state, staging.run_id, reason, batch.erp, batch.feed, batch.id),
+    ).fetchall()
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) VALUES (%s, %s, %s, %s)",
+            [
+                (item, staging.run_id, state, json.dumps({"says": reason}))
+                for (item,) in rows
+            ],
+        )
+    return len(rows)
+
+
+def open_items(connection: psycopg.Connection[Any], erp: str, feed: str) -> int:
+    """How many items of a feed are open, deferred ones included."""
+    row = connection.execute(
+        "SELECT count(*) FROM sync.quarantine WHERE erp = %s AND feed = %s AND state = 'open'",
+        (erp, feed),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def of_batch(connection: psycopg.Connection[Any], batch_id: int) -> dict[str, set[int]]:
+    """Root part → record_no of the open items that came from this very batch."""
+    rows = connection.execute(
+        "SELECT part, record_no FROM sync.quarantine WHERE batch_id = %s AND state = 'open'",
+        (batch_id,),
+    ).fetchall()
+    found: dict[str, set[int]] = {}
+    for part, number in rows:
+        found.setdefault(part, set()).add(int(number))
+    return found
+
+
+def ready_to_retry(
+    connection: psycopg.Connection[Any], erp: str, parts: dict[str, str]
+) -> dict[int, dict[str, set[int]]]:
+    """Batch → part → record_no of deferred items whose every missing parent of `erp` is here now.
+
+    `parts`: the parent feed's part name → its portal table.
+    """
+    found: dict[int, dict[str, set[int]]] = {}
+    for name in parts:
+        rows = connection.execute(
+            f"SELECT q.batch_id, q.part, q.record_no FROM sync.quarantine q "
+            f"WHERE q.state = 'open' AND q.retry_until IS NOT NULL AND EXISTS "
+            f"(SELECT FROM jsonb_to_recordset(q.waits_for) AS w(erp text, part text, key text) "
+            f"JOIN portal.{name} p ON p.erp = w.erp AND p.key = w.key AND p.deleted_at IS NULL "
+            f"WHERE w.part = %s AND w.erp = %s)",
+            (name, erp),
+        ).fetchall()
+        for batch_id, part, number in rows:
+            found.setdefault(int(batch_id), {}).setdefault(part, set()).add(int(number))
+    return found
+
+
+def _clean(text: str) -> str:
+    """jsonb cannot hold a NUL; it is shown as its symbol instead."""
+    return text.replace("\\u0000", "\u2400")

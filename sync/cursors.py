@@ -1,0 +1,46 @@
+"""Cursors as text: one per source of a feed, kept together as a JSON object.
+
+The ERP's own text is never rounded or reformatted, only moved back by the overlap where its
+form is known. Must not read a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+
+_ISO = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
+_COMPACT = ((re.compile(r"^\d{8}$"), "%Y%m%d"), (re.compile(r"^\d{14}$"), "%Y%m%d%H%M%S"))
+_ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+
+
+def split_cursors(text: str | None) -> dict[str, str]:
+    """Part → cursor text."""
+    return {} if text is None else dict(json.loads(text))
+
+
+def join_cursors(cursors: dict[str, str]) -> str | None:
+    """The stored form; None where no source has a cursor."""
+    return json.dumps(cursors, sort_keys=True) if cursors else None
+
+
+def earlier(text: str, minutes: int) -> str:
+    """The cursor moved back by the overlap, in its own form; unknown forms stay as they are.
+
+    Fractions of a second are dropped: the start only moves further back by that.
+    """
+    back = timedelta(minutes=minutes)
+    if _ISO.match(text):
+        head = re.sub(r"\.\d+", "", text)
+        zone = re.search(r"(Z|[+-]\d{2}:?\d{2})$", head)
+        plain = head[: zone.start()] if zone else head
+        form = "%Y-%m-%dT%H:%M:%S" if plain.count(":") == 2 else "%Y-%m-%dT%H:%M"  # noqa: PLR2004
+        moved = datetime.strptime(plain, form) - back  # noqa: DTZ007  the zone's text is kept as it is
+        return moved.strftime(form) + (zone.group() if zone else "")
+    if _ISO_DATE.match(text):
+        return (datetime.strptime(text, "%Y-%m-%d") - back).strftime("%Y-%m-%d")  # noqa: DTZ007
+    for pattern, form in _COMPACT:
+        if pattern.match(text):
+            return (datetime.strptime(text, form) - back).strftime(form)  # noqa: DTZ007
+    return text

@@ -1,0 +1,166 @@
+"""The landing store: the bytes that ERPs sent, unchanged, compressed, with a manifest.
+
+`<landing>/<erp>/<feed>/<batch>/` holds one file per page and, written last, `manifest.json`: a
+folder without it is an unfinished pull. Documents lie in `<landing>/documents/` by SHA-256.
+Evidence is written once and never changed. Must not parse what it stores.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any, BinaryIO, cast
+
+import fsspec
+import zstandard
+
+from mappings.errors import Misconfigured, WaybillError
+
+_LEVEL = 1  # the network and the database are the slow ends; level 3 saves 8 % of the bytes
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One stored page: its file name in the batch's folder, SHA-256 and size of the raw bytes."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+class Landing:
+    """A landing store at an fsspec URL (a folder's path, `s3://…`, `memory://…`)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        filesystem, root = fsspec.url_to_fs(url)
+        self._fs: Any = filesystem
+        self._root: str = str(root).rstrip("/")
+
+    def folder(self, erp: str, feed: str, batch_id: int) -> str:
+        """A batch's folder, relative to the store."""
+        return f"{erp}/{feed}/{batch_id}"
+
+    def location(self, folder: str, file: str = "") -> str:
+        """Where a person finds it."""
+        return "/".join(part for part in (self._root, folder, file) if part)
+
+    def write_page(self, folder: str, number: int, name: str, content: Iterable[bytes]) -> Landed:
+        """Store one page while it arrives. Raises Misconfigured (code `disk_full`, `landing`)."""
+        file = f"{number:05d}-{_UNSAFE.sub('_', name)[-80:] or 'page'}.zst"
+        digest, size = hashlib.sha256(), 0
+        with self._writing(f"{folder}/{file}") as target:
+            compressor = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(target, closefd=False)
+            for piece in content:
+                digest.update(piece)
+                size += len(piece)
+                compressor.write(piece)
+            compressor.close()
+        return Landed(file, digest.hexdigest(), size)
+
+    def write_manifest(self, folder: str, manifest: dict[str, Any]) -> str:
+        """Seal a batch; returns the manifest's SHA-256."""
+        text = json.dumps(manifest, indent=1, sort_keys=True, default=str).encode()
+        with self._writing(f"{folder}/{MANIFEST}") as target:
+            target.write(text)
+        return hashlib.sha256(text).hexdigest()
+
+    def read_manifest(self, folder: str) -> dict[str, Any]:
+        """The manifest of a batch. Raises Misconfigured (code `evidence`) where it is gone."""
+        try:
+            with self._fs.open(f"{self._root}/{folder}/{MANIFEST}", "rb") as source:
+                return cast("dict[str, Any]", json.load(source))
+        except FileNotFoundError:
+            raise _gone(self.location(folder, MANIFEST)) from None
+
+    @contextmanager
+    def open_page(self, folder: str, file: str) -> Iterator[BinaryIO]:
+        """The raw bytes of a page as a stream. Raises Misconfigured where they are gone."""
+        try:
+            source = self._fs.open(f"{self._root}/{folder}/{file}", "rb")
+        except FileNotFoundError:
+            raise _gone(self.location(folder, file)) from None
+        with source:
+            reader = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)
+            yield cast("BinaryIO", io.BufferedReader(cast("Any", reader), 1 << 20))
+
+    def verify(self, folder: str, file: str, sha256: str) -> bool:
+        """Do the stored bytes still have the hash they landed with?"""
+        digest = hashlib.sha256()
+        with self.open_page(folder, file) as page:
+            while piece := page.read(1 << 20):
+                digest.update(piece)
+        return digest.hexdigest() == sha256
+
+    def remove(self, folder: str) -> None:
+        """Drop the files of a pull that never finished; refuses a sealed batch."""
+        path = f"{self._root}/{folder}"
+        if self._fs.exists(f"{path}/{MANIFEST}"):
+            message = f"{folder} is sealed evidence"
+            raise ValueError(message)
+        if self._fs.exists(path):
+            self._fs.rm(path, recursive=True)
+
+    def write_document(self, content: Iterable[bytes]) -> Landed:
+        """Store a document under its SHA-256; the same bytes are stored once."""
+        digest, size, pieces = hashlib.sha256(), 0, []
+        for piece in content:
+            digest.update(piece)
+            size += len(piece)
+            pieces.append(piece)
+        name = digest.hexdigest()
+        path = f"documents/{name[:2]}/{name}"
+        if not self._fs.exists(f"{self._root}/{path}"):
+            waiting = f"{path}.{secrets.token_hex(4)}"
+            with self._writing(waiting) as target:
+                target.writelines(pieces)
+            self._fs.mv(f"{self._root}/{waiting}", f"{self._root}/{path}")
+        return Landed(path, name, size)
+
+    def open_document(self, sha256: str) -> IO[bytes]:
+        """The bytes of a stored document. Raises FileNotFoundError."""
+        return cast(
+            "IO[bytes]", self._fs.open(f"{self._root}/documents/{sha256[:2]}/{sha256}", "rb")
+        )
+
+    @contextmanager
+    def _writing(self, path: str) -> Iterator[IO[bytes]]:
+        full = f"{self._root}/{path}"
+        try:
+            self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+            with self._fs.open(full, "wb") as target:
+                yield target
+                target.flush()
+                if hasattr(target, "fileno"):
+                    os.fsync(target.fileno())
+        except WaybillError:
+            raise
+        except OSError as error:
+            if isinstance(error, ConnectionError | TimeoutError):
+                raise
+            full_disk = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+            raise Misconfigured(
+                f"the landing store {self.url} "
+                + ("is full" if full_disk else f"cannot be written ({error.strerror or error})"),
+                code="disk_full" if full_disk else "landing",
+                remedy="Free space or correct WAYBILL_LANDING, then run the feed again: "
+                "nothing was loaded and nothing is lost.",
+            ) from error
+
+
+def _gone(place: str) -> Misconfigured:
+    return Misconfigured(
+        f"the evidence {place} is not there",
+        code="evidence",
+        remedy="Restore it from the backup of the landing store, or pull the feed again.",
+    )
