@@ -165,9 +165,7 @@ class Practice:
         known = self.state.credentials_of(erp)
         port, rows = self.state.port_of(erp), self.dataset.of(erp)
         if protocol == "odata":
-            return kind(
-                rows, client_id=known["user"], client_secret=known["password"], port=port
-            )
+            return kind(rows, client_id=known["user"], client_secret=known["password"], port=port)
         if protocol == "sftp":
             folder = self.state.folder / erp
             return kind(
@@ -215,7 +213,7 @@ def _handler(practice: Practice) -> type[BaseHTTPRequestHandler]:
             except (LookupError, TypeError, ValueError) as error:
                 self._answer(400, {"error": str(error)})
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
+        def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:

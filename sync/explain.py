@@ -152,7 +152,7 @@ def _find(ctx: Context, part: Part, key: list[str]) -> Row:
         )
     shown = "; ".join(" ".join(str(row[name]) for name in names) for row in rows[:10])
     raise Misconfigured(
-        f"{'more than 10' if len(rows) > 10 else len(rows)} rows of {part.name} begin with "  # noqa: PLR2004
+        f"{'more than 10' if len(rows) > 10 else len(rows)} rows of {part.name} begin with "
         f"{' '.join(key)}",
         code="ambiguous_key",
         remedy=f"Name one: {shown}.",

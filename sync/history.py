@@ -232,5 +232,4 @@ def _rows(ctx: Context, sql: str, parameters: Row | None = None) -> list[Row]:
 def _key_text(key: str | None) -> str | None:
     """The key as people type it: `["A","1"]` is stored, `A 1` is shown."""
 
-
     return None if key is None else " ".join(str(part) for part in json.loads(key))

@@ -117,7 +117,9 @@ class Commands(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Log more (to the log file).")
 @click.version_option(package_name="waybill", prog_name="waybill")
 @click.pass_context
-def cli(ctx: click.Context, home: Path | None, mappings: tuple[Path, ...], *, verbose: bool) -> None:
+def cli(
+    ctx: click.Context, home: Path | None, mappings: tuple[Path, ...], *, verbose: bool
+) -> None:
     """See `_HELP`."""
     ctx.obj = Settings.read(home=home, mappings=tuple(m.absolute() for m in mappings) or None)
     log_to_file(ctx.obj, verbose=verbose)
@@ -132,7 +134,9 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     context: dict[str, Any] = {}
     try:
-        with cli.make_context("waybill", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
+        with cli.make_context(
+            "waybill", list(sys.argv[1:] if arguments is None else arguments)
+        ) as ctx:
             context["settings"] = ctx.obj
             cli.invoke(ctx)
     except click.exceptions.Exit as done:

@@ -30,8 +30,8 @@ def feeds(settings: Settings, erp: str | None, *, as_json: bool) -> None:
 
     Ends with exit code 1 if a feed is late or a batch is held.
     """
-    from sync import history  # noqa: PLC0415 - heavy
-    from waybill.installation import opened  # noqa: PLC0415 - heavy
+    from sync import history
+    from waybill.installation import opened
 
     with opened(settings) as context:
         if erp is not None:
@@ -60,7 +60,7 @@ def feeds(settings: Settings, erp: str | None, *, as_json: bool) -> None:
 @_limit
 @_as_json
 @click.pass_obj
-def runs(  # noqa: PLR0913 - its options
+def runs(
     settings: Settings,
     erp: str | None,
     feed: str | None,
@@ -73,8 +73,8 @@ def runs(  # noqa: PLR0913 - its options
 
     read = inserted + updated + unchanged + superseded + quarantined + deferred, always.
     """
-    from sync import history  # noqa: PLC0415 - heavy
-    from waybill.installation import opened  # noqa: PLC0415 - heavy
+    from sync import history
+    from waybill.installation import opened
 
     with opened(settings) as context:
         rows = history.runs(context, erp=erp, feed=feed, state=state, limit=limit)
@@ -87,8 +87,8 @@ def runs(  # noqa: PLR0913 - its options
 @click.pass_obj
 def run(settings: Settings, run_id: int, *, as_json: bool) -> None:
     """All about one run: counts, stops, checks, totals, evidence."""
-    from sync import history  # noqa: PLC0415 - heavy
-    from waybill.installation import opened  # noqa: PLC0415 - heavy
+    from sync import history
+    from waybill.installation import opened
 
     with opened(settings) as context:
         found = history.run(context, run_id)
@@ -97,7 +97,8 @@ def run(settings: Settings, run_id: int, *, as_json: bool) -> None:
         return
     batch = found["batch"]
     click.secho(
-        f"run {run_id}: {found['erp']}/{found['feed']}, {found['kind']}, {found['state']}", bold=True
+        f"run {run_id}: {found['erp']}/{found['feed']}, {found['kind']}, {found['state']}",
+        bold=True,
     )
     click.echo(
         f"batch {found['batch_id']} ({batch.get('mode')}, {batch.get('state')}"
@@ -141,7 +142,7 @@ def run(settings: Settings, run_id: int, *, as_json: bool) -> None:
 @_limit
 @_as_json
 @click.pass_obj
-def batches(  # noqa: PLR0913 - its options
+def batches(
     settings: Settings,
     erp: str | None,
     feed: str | None,
@@ -151,8 +152,8 @@ def batches(  # noqa: PLR0913 - its options
     as_json: bool,
 ) -> None:
     """The newest batches: what was pulled and what became of it."""
-    from sync import history  # noqa: PLC0415 - heavy
-    from waybill.installation import opened  # noqa: PLC0415 - heavy
+    from sync import history
+    from waybill.installation import opened
 
     with opened(settings) as context:
         rows = history.batches(context, erp=erp, feed=feed, state=state, limit=limit)

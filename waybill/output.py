@@ -48,7 +48,7 @@ def to_json(value: object) -> str:
 
 def print_table(rows: Iterable[Row], columns: Sequence[str], *, title: str | None = None) -> None:
     """A table on the terminal; a heading is the column's name with spaces."""
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that `--help` need not pay
+    from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
@@ -56,11 +56,11 @@ def print_table(rows: Iterable[Row], columns: Sequence[str], *, title: str | Non
     console.print(table(rows, columns, title=title))
 
 
-def table(rows: Iterable[Row], columns: Sequence[str], *, title: str | None = None) -> Any:  # noqa: ANN401 - rich is loaded late
+def table(rows: Iterable[Row], columns: Sequence[str], *, title: str | None = None) -> Any:
     """The same as something that rich can draw."""
-    from rich import box  # noqa: PLC0415 - as above
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
 
     rows = list(rows)
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
@@ -103,7 +103,7 @@ def age(seconds: float | None) -> str:
     if seconds is None:
         return "never"
     minutes, hours = int(seconds) // 60, int(seconds) // 3600
-    if hours >= 48:  # noqa: PLR2004 - two days
+    if hours >= 48:
         return f"{hours // 24} days"
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
