@@ -46,7 +46,9 @@ def invoice_pdfs(dataset: Dataset) -> Iterable[tuple[str, bytes]]:
 
 def page(head: Row, lines: list[Row]) -> bytes:
     """The PDF of an invoice row and its line rows."""
-    commands = [_text(50, 790, 16, f"{TITLES.get(head['kind'], 'Rechnung / Invoice')} {head['number']}")]
+    commands = [
+        _text(50, 790, 16, f"{TITLES.get(head['kind'], 'Rechnung / Invoice')} {head['number']}")
+    ]
     due = head["due_on"].isoformat() if head["due_on"] else "-"
     facts = (
         f"Account {head['account_key']}   Dealer {head['dealer_key'] or '-'}",
@@ -94,8 +96,10 @@ def _document(content: bytes, title: str) -> bytes:
     objects = (
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R"
-        b" /Resources << /Font << /F1 4 0 R >> >> >>",
+        (
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R"
+            b" /Resources << /Font << /F1 4 0 R >> >> >>"
+        ),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
         b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content),
         b"<< /Title (%b) /CreationDate (D:20260101000000Z) >>" % info,

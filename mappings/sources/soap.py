@@ -24,6 +24,9 @@ class SoapSource(Strict):
     protocol: Literal["soap"]
     operation: str = Field(description="operation name in the WSDL")
     records: str = Field(description="path from the answer's root element to the repeated record")
+    namespaces: dict[str, str] = Field(
+        default_factory=dict, description="prefix to URI, for paths that use a prefix"
+    )
     request: dict[str, str] = Field(default_factory=dict, description="fixed request elements")
     page: SoapPaging | None = None
     count: str | None = Field(None, description="answer element declaring how many records there are in all")

@@ -52,8 +52,14 @@ def generate(size: Size | None = None, *, seed: int = 1, as_of: date = DEFAULT_A
     return Dataset({name: t.cast(SCHEMAS[name]) for name, t in tables.items()}, as_of)
 
 
-def _sales(  # noqa: PLR0913  one call, above
-    seed: int, erp: str, size: Size, invoices: int, as_of: date, products: Products, dealers: Dealers
+def _sales(  # noqa: PLR0917  one call only
+    seed: int,
+    erp: str,
+    size: Size,
+    invoices: int,
+    as_of: date,
+    products: Products,
+    dealers: Dealers,
 ) -> list[dict[str, pa.Table]]:
     """Everything that follows from what one ERP sold."""
     has_orders = erp == dealers.erp

@@ -1,5 +1,7 @@
 """Generated customers: dealers, their groups, addresses and contacts. Knows no prices or orders."""
 
+# ruff: noqa: PLR2004  shares of made-up data are read where they stand
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,7 @@ WAREHOUSES = {
     "cedar": ("01", "02", "03"),
 }
 CONTRACTS = 6
+FEWEST_DEALERS = 5
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,11 @@ def make_dealers(
     head = np.where(branch, position - position % 7, position)
     term = rng.integers(0, len(TERMS), n)
     net_days, discount_days, discount_pct = np.array(TERMS, dtype=np.int64)[term].T
-    second_currency = (head % 12 == 1) if n > 12 else (head == 1)  # noqa: PLR2004  one in twelve
-    tier = np.minimum(rng.integers(0, 5, n), 3)
+    second_currency = (head % 12 == 1) if n > 12 else (head == 1)
+    # The first few see to it that every tier and some contracts have a member.
+    tier = np.where(position < len(names.TIERS), position, np.minimum(rng.integers(0, 5, n), 3))
     contract = np.where(rng.random(n) < 0.3, rng.integers(0, CONTRACTS, n), -1)
+    contract = np.where(position < FEWEST_DEALERS, position, contract)
     status = np.where(rng.random(n) < 0.04, "blocked", "active").astype(object)
     closed = (rng.random(n) < 0.03) & (head == position) & (position % 7 != 0)
     status[closed] = "closed"
@@ -94,18 +99,21 @@ def make_dealers(
         closed=closed,
         sales_rep_keys=texts("R%02d", reps),
     )
-    credit_elsewhere = (position % 50 == 3) & (n > 8)  # noqa: PLR2004  a few only
+    credit_elsewhere = (position % 50 == 3) & (n > 8)
     table = build(
         "dealer", erp, n, modified,
         key=keys, name=company, status=status,
         parent_key=some(keys[head], branch), account_key=keys[head],
         credit_account_key=some(np.full(n, keys[0]), credit_elsewhere),
-        order_block=blocked, order_block_reason=some(np.full(n, "Mahnsperre; bitte anrufen"), blocked),
+        order_block=blocked,
+        order_block_reason=some(np.full(n, "Mahnsperre; bitte anrufen"), blocked),
         dealer_type=pick(rng, ("distributor", "wholesaler", "retailer"), n),
         region=np.array([c[3] for c in names.CITIES], dtype=object)[city], country=country,
         contract_type=some(pick(rng, ("standard", "special agreement", "tender"), n), unused < 0.9),
         currency=dealers.currency,
-        language=some(np.where(country == "TR", "tr", np.where(country == "FR", "fr", "de")), unused > 0.1),
+        language=some(
+            np.where(country == "TR", "tr", np.where(country == "FR", "fr", "de")), unused > 0.1
+        ),
         tax_no=some(texts("%s%09d", country, number * 37 % 10**9), unused < 0.95),
         tax_zone=np.where(country == "DE", "DOMESTIC", "EXPORT"),
         terms_code=texts("Z%03d", term + 1),
@@ -149,15 +157,19 @@ def _groups(
         if i % 9 == 0:
             rows.append((i, "price_list", "PL2", "Preisliste Export", None, 5, start, end))
         if i % 4 == 1:
-            rows.append((i, "buying_group", "EK1", "Einkaufsring Weiß & Co", None, None, None, None))
-        if i % 6 == 2:  # noqa: PLR2004  one in six
+            rows.append(
+                (i, "buying_group", "EK1", "Einkaufsring Weiß & Co", None, None, None, None)
+            )
+        if i % 6 == 2:
             rows.append((i, "customer_group", "H", "Handwerk", None, None, None, None))
         if dealers.contract[i] >= 0:
             contract = f"C{dealers.contract[i] + 1}"
             rows.append((i, "contract", contract, f"Rahmenvertrag {contract}", None, 1, start, end))
-        if i % 8 == 3:  # noqa: PLR2004  one in eight
-            rows.append((i, "campaign", "HERBST", "Herbstaktion", None, None, today - 30, today + 30))
-        if i % 11 == 4:  # noqa: PLR2004  one in eleven
+        if i % 8 == 3:
+            rows.append(
+                (i, "campaign", "HERBST", "Herbstaktion", None, None, today - 30, today + 30)
+            )
+        if i % 11 == 4:
             rows.append((i, "catalogue", "CHEM", "Chemie-Freigabe", None, None, None, None))
     owner, kind, key, name, category, priority, since, until = zip(*rows, strict=True)
     positions = np.array(owner)
@@ -183,7 +195,7 @@ def _addresses(
     column = [np.array([c[i] for c in names.CITIES], dtype=object)[where] for i in range(4)]
     odd = rng.random(m)
     kind = np.where(place == 0, np.where(owner % 2 == 0, "main", "bill_to"), "ship_to")
-    kind = np.where((place == 2) & (odd < 0.3), "postal", kind)  # noqa: PLR2004  the third
+    kind = np.where((place == 2) & (odd < 0.3), "postal", kind)
     return build(
         "dealer_address", dealers.erp, m, modified[owner],
         dealer_key=dealers.keys[owner], key=texts("%02d", place + 1), kind=kind,

@@ -1,5 +1,7 @@
 """Generated orders of every channel and status, with lines, shipments and their history."""
 
+# ruff: noqa: PLR2004  shares of made-up data are read where they stand
+
 import base64
 from datetime import date
 
@@ -37,6 +39,7 @@ RAW = {
     "pending": "A", "approved": "B", "processing": "C", "shipped": "D", "delivered": "E",
     "rejected": "X", "held": "H", "cancelled": "S",
 }  # fmt: skip
+SITE = '{"name": "Baustelle Süd", "line1": "Gerüstplatz 1", "city": "Köln", "country": "DE"}'
 REACHED = ("approved", "processing", "shipped", "delivered")
 REASONS = {
     "held": "Kreditlimit überschritten",
@@ -56,7 +59,9 @@ def make_orders(
     """All order tables of one ERP."""
     erp, n, lines = dealers.erp, len(sales.buyer), sales.lines
     keys = order_keys(erp, n)
-    channel = np.array(CHANNELS, dtype=object)[rng.choice(8, n, p=[0.25, 0.2, 0.2, 0.08, 0.1, 0.05, 0.02, 0.1])]
+    channel = np.array(CHANNELS, dtype=object)[
+        rng.choice(8, n, p=[0.25, 0.2, 0.2, 0.08, 0.1, 0.05, 0.02, 0.1])
+    ]
     ordered = business_seconds(rng, sales.ordered_on)
     exact = channel != "fax"
     ordered = np.where(exact, ordered, _midnight(erp, sales.ordered_on))
@@ -64,8 +69,8 @@ def make_orders(
         "approved": np.maximum(ordered, sales.ordered_on * SECONDS_A_DAY + 21_600) + 1800,
         "shipped": business_seconds(rng, sales.shipped_on),
     }
-    step["shipped"] = np.maximum(step["shipped"], step["approved"] + 600)
-    step["processing"] = (step["approved"] + step["shipped"]) // 2
+    step["shipped"] = np.maximum(step["shipped"], step["approved"] + 2400)
+    step["processing"] = step["approved"] + 1200
     limit = day_number(as_of) * SECONDS_A_DAY - 3600
     step["delivered"] = np.minimum(step["shipped"] + 90_000, limit)
     split = (sales.status == "processing") & (np.arange(n) % 2 == 0)
@@ -77,10 +82,14 @@ def make_orders(
     )  # fmt: skip
     last = np.where(split, np.maximum(last, step["shipped"]), last)
     net, tax = lines.total(lines.net, n), lines.total(lines.tax, n)
-    open_gross = np.where(np.isin(sales.status, ("approved", "processing")) | (went_out & ~sales.invoiced), net + tax, 0)
+    open_gross = np.where(
+        np.isin(sales.status, ("approved", "processing")) | (went_out & ~sales.invoiced),
+        net + tax,
+        0,
+    )
     portal = channel == "portal"
     odd = rng.random(n)
-    ending = np.isin(sales.status, tuple(REASONS))
+    np.isin(sales.status, tuple(REASONS))
     backorder = np.full(n, -1)
     followers = np.flatnonzero(sales.status == "approved")[1::4]
     earlier = {int(b): i for i, b in enumerate(sales.buyer) if went_out[i]}
@@ -89,16 +98,19 @@ def make_orders(
     backorder = np.where(backorder < np.arange(n), backorder, -1)
     head = build(
         "sales_order", erp, n, last,
-        key=keys, number=keys, portal_ref=some(_references(rng, n), portal), channel=some(channel, odd > 0.02),
+        key=keys, number=keys, portal_ref=some(_references(rng, n), portal),
+        channel=some(channel, odd > 0.02),
         dealer_key=dealers.keys[sales.buyer], address_key=some(np.full(n, "01"), odd < 0.8),
-        ship_to=some(np.full(n, '{"name": "Baustelle Süd", "line1": "Gerüstplatz 1", "city": "Köln", "country": "DE"}'), odd > 0.93),
+        ship_to=some(np.full(n, SITE), odd > 0.93),
         customer_ref=some(texts("B%05d/%02d", np.arange(n), sales.buyer % 90), odd < 0.7),
         contact_key=some(texts("P%05d", sales.buyer * 2), odd < 0.5),
         entered_by=some(np.full(n, "GÜLŞEN"), ~portal & (odd < 0.6)),
         sales_rep_key=some(dealers.sales_rep_keys[sales.buyer], odd < 0.9),
         ordered_at=instants(ordered), ordered_at_exact=exact,
-        requested_on=days(sales.ordered_on + 3, odd < 0.5), expected_on=days(sales.shipped_on + 2, odd < 0.8),
-        currency=dealers.currency[sales.buyer], net=money(net), tax=money(tax), gross=money(net + tax),
+        requested_on=days(sales.ordered_on + 3, odd < 0.5),
+        expected_on=days(sales.shipped_on + 2, odd < 0.8),
+        currency=dealers.currency[sales.buyer], net=money(net), tax=money(tax),
+        gross=money(net + tax),
         open_gross=money(open_gross, (odd < 0.9) | (erp == "anvil")), status=sales.status,
         status_raw=np.array([RAW[s] for s in sales.status], dtype=object),
         status_reason=pa.array([REASONS.get(s) for s in sales.status], pa.string()),
@@ -111,7 +123,7 @@ def make_orders(
         entry_error=some(np.full(n, "Falsche Menge erfasst"), odd < 0.03),
         attributes=some(np.full(n, '{"Lieferhinweis": "Rampe 2"}'), odd < 0.1),
     )  # fmt: skip
-    shipped_part = went_out[lines.sale] | (split[lines.sale] & (lines.number <= 10))  # noqa: PLR2004
+    shipped_part = went_out[lines.sale] | (split[lines.sale] & (lines.number <= 10))
     return {
         "sales_order": head,
         "sales_order_line": _lines(rng, sales, products, keys, last, shipped_part, portal, erp),
@@ -135,7 +147,7 @@ def _references(rng: np.random.Generator, n: int) -> Texts:
     )
 
 
-def _lines(  # noqa: PLR0913  one call, above
+def _lines(  # noqa: PLR0917  one call only
     rng: np.random.Generator, sales: Sales, products: Products, keys: Texts, last: Ints,
     shipped: Bools, portal: Bools, erp: str,
 ) -> pa.Table:  # fmt: skip
@@ -149,12 +161,14 @@ def _lines(  # noqa: PLR0913  one call, above
         "sales_order_line", erp, m, last[lines.sale],
         order_key=keys[lines.sale], line_no=texts("%06d" if erp == "anvil" else "%d", lines.number),
         portal_line=some(texts("%d", lines.number // 10), portal[lines.sale]),
-        product_key=products.keys[lines.product], qty=fine_qty(lines.qty), uom=products.base_uom[lines.product],
+        product_key=products.keys[lines.product], qty=fine_qty(lines.qty),
+        uom=products.base_uom[lines.product],
         qty_confirmed=fine_qty(lines.qty, status != "pending"),
         qty_shipped=fine_qty(np.where(shipped, lines.qty, none), odd < 0.95),
         qty_invoiced=fine_qty(np.where(sales.invoiced[lines.sale], lines.qty, none), odd < 0.9),
         qty_cancelled=fine_qty(lines.qty, cancelled),
-        unit_price=price(lines.unit_price), per=lines.per, discount_pct=pct(lines.discount, lines.discount > 0),
+        unit_price=price(lines.unit_price), per=lines.per,
+        discount_pct=pct(lines.discount, lines.discount > 0),
         net=money(lines.net), tax_pct=pct(lines.tax_pct), gross=money(lines.net + lines.tax),
         expected_on=days(sales.shipped_on[lines.sale] + 2, odd < 0.6),
         warehouse_key=some(np.array(WAREHOUSES[erp], dtype=object)[lines.product % 3], odd < 0.9),
@@ -164,11 +178,12 @@ def _lines(  # noqa: PLR0913  one call, above
     )  # fmt: skip
 
 
-def _shipments(  # noqa: PLR0913  one call, above
-    erp: str, lines: Lines, keys: Texts, shipped_at: Ints, delivered_at: Ints, sales: Sales, shipped: Bools,
+def _shipments(  # noqa: PLR0917  one call only
+    erp: str, lines: Lines, keys: Texts, shipped_at: Ints, delivered_at: Ints, sales: Sales,
+    shipped: Bools,
 ) -> dict[str, pa.Table]:  # fmt: skip
     """One shipment an order; every eighth order goes out in two."""
-    second = (lines.sale % 8 == 3) & (lines.number % 20 == 0)  # noqa: PLR2004
+    second = (lines.sale % 8 == 3) & (lines.number % 20 == 0)
     code = (lines.sale * 2 + second)[shipped]
     parcels = np.unique(code)
     sale = parcels // 2
@@ -186,7 +201,7 @@ def _shipments(  # noqa: PLR0913  one call, above
             delivered_at=instants(np.maximum(delivered_at[sale], moved), done),
             carrier=some(np.array(names.CARRIERS, dtype=object)[sale % 4], sale % 6 > 0),
             tracking_no=some(tracked, sale % 6 > 1),
-            tracking_url=some(texts("https://track.example.com/%s", tracked), sale % 6 > 2),  # noqa: PLR2004
+            tracking_url=some(texts("https://track.example.com/%s", tracked), sale % 6 > 2),
         ),
         "shipment_line": build(
             "shipment_line", erp, len(position), moved[line_of],
@@ -198,8 +213,14 @@ def _shipments(  # noqa: PLR0913  one call, above
     }  # fmt: skip
 
 
-def _events(  # noqa: PLR0913  one call, above
-    erp: str, sales: Sales, keys: Texts, ordered: Ints, step: dict[str, Ints], rank: Ints, last: Ints
+def _events(  # noqa: PLR0917  one call only
+    erp: str,
+    sales: Sales,
+    keys: Texts,
+    ordered: Ints,
+    step: dict[str, Ints],
+    rank: Ints,
+    last: Ints,
 ) -> pa.Table:
     """What happened to each order: received, then each status it reached, then the invoice."""
     n = len(keys)
@@ -225,8 +246,10 @@ def _events(  # noqa: PLR0913  one call, above
     sale, at, kind = sale[order], at[order], kind[order]
     seq = np.arange(len(sale)) - np.searchsorted(sale, sale) + 1
     return build(
-        "order_event", erp, len(sale), at, order_key=keys[sale], seq=seq, at=instants(at), kind=kind,
-        old=np.array(old, dtype=object)[order], new=np.array(new, dtype=object)[order], source="erp",
+        "order_event", erp, len(sale), at, order_key=keys[sale], seq=seq, at=instants(at),
+        kind=kind,
+        old=np.array(old, dtype=object)[order], new=np.array(new, dtype=object)[order],
+        source="erp",
         text=some(np.where(kind == "refused", "Bitte Artikel prüfen", "automatisch"), seq % 3 == 0),
         actor=some(np.full(len(sale), "BATCH"), seq % 2 == 0),
     )  # fmt: skip

@@ -4,6 +4,8 @@ What is open of an invoice is its gross less its allocations; what an account ow
 open amounts less its unapplied payments. Both hold to the cent.
 """
 
+# ruff: noqa: PLR2004  shares of made-up data are read where they stand
+
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -14,7 +16,6 @@ import pyarrow as pa
 from sandbox.generator.columns import (
     SECONDS_A_DAY,
     Ints,
-    Texts,
     build,
     day_number,
     days,
@@ -37,7 +38,7 @@ KINDS = np.array(("payment", "refund", "write_off", "adjustment"), dtype=object)
 
 @dataclass(frozen=True)
 class Settled:
-    """What came of each bill: cents allocated, day of the last allocation, its instant (0: none)."""
+    """What came of each bill: cents allocated, day of the last allocation, its instant, or 0."""
 
     paid: Ints
     on: Ints
@@ -73,7 +74,9 @@ def make_payments(
     np.add.at(total, member, amount)
     kinds, account = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
     kinds[member], account[member] = kind, group_account
-    unapplied = np.where((rng.random(m) < 0.04) & (kinds == PAYMENT), rng.integers(100, 90_000, m), 0)
+    unapplied = np.where(
+        (rng.random(m) < 0.04) & (kinds == PAYMENT), rng.integers(100, 90_000, m), 0
+    )
     # Money on account that belongs to no bill yet, some of it for an order to come.
     extra = max(m // 60, 2)
     account = np.concatenate([account, dealers.account[rng.integers(0, len(dealers.keys), extra)]])
@@ -95,7 +98,8 @@ def make_payments(
         "payment", bills.erp, every, at,
         key=keys, account_key=dealers.keys[account], kind=KINDS[kinds], booked_on=days(booked),
         value_on=days(booked + 1, np.arange(every) % 3 > 0), currency=dealers.currency[account],
-        amount=money(amount_all), unapplied=money(unapplied, (unapplied > 0) | (np.arange(every) % 2 == 0)),
+        amount=money(amount_all),
+        unapplied=money(unapplied, (unapplied > 0) | (np.arange(every) % 2 == 0)),
         method=some(pick(rng, ("transfer", "direct_debit", "card"), every), kinds < WRITE_OFF),
         reference=some(texts("Überweisung %07d", np.arange(every)), np.arange(every) % 4 > 0),
         order_ref=pa.array([down.get(i) for i in range(every)], pa.string()),
@@ -122,7 +126,7 @@ def _allocations(
     n = len(bills.keys)
     odd, more = rng.random(n), rng.random(n)
     age = today - bills.due_on
-    likely = np.select([age > 45, age > 0], [0.94, 0.7], 0.2)  # noqa: PLR2004  days late
+    likely = np.select([age > 45, age > 0], [0.94, 0.7], 0.2)
     cleared = np.zeros(n, dtype=bool)  # invoices that a credit note has taken back
     takers = np.flatnonzero(bills.cancels >= 0)[::2]
     cleared[bills.cancels[takers]] = True
@@ -130,9 +134,9 @@ def _allocations(
     paid = np.flatnonzero(payable & (odd < likely))
     day = np.clip(bills.due_on + rng.integers(-12, 30, n), bills.issued_on + 1, today - 1)
     day = np.maximum(day, bills.issued_on)
-    share = np.where((more < 0.08) & (age < 150), 40, 100)  # noqa: PLR2004  partly paid
+    share = np.where((more < 0.08) & (age < 150), 40, 100)
     whole = bills.gross * share // 100
-    small = paid[(more[paid] > 0.97) & (share[paid] == 100) & (whole[paid] > 1000)]  # noqa: PLR2004
+    small = paid[(more[paid] > 0.97) & (share[paid] == 100) & (whole[paid] > 1000)]
     met = whole.copy()
     met[small] -= 37
     notes = np.flatnonzero((bills.kind == 1) & (bills.cancels < 0))
@@ -140,14 +144,18 @@ def _allocations(
     pairs = np.stack([bills.cancels[takers], takers], axis=1).reshape(-1)
     pair_day = np.repeat(bills.issued_on[takers], 2)
     bill = np.concatenate([paid, small, refunded, pairs])
-    kind = np.repeat([PAYMENT, WRITE_OFF, REFUND, ADJUSTMENT], [len(paid), len(small), len(refunded), len(pairs)])
+    kind = np.repeat(
+        [PAYMENT, WRITE_OFF, REFUND, ADJUSTMENT], [len(paid), len(small), len(refunded), len(pairs)]
+    )
     refund_day = np.minimum(bills.issued_on[refunded] + 3, today - 1)
     on = np.concatenate([day[paid], day[small], refund_day, pair_day])
-    amount = np.concatenate([met[paid], np.full(len(small), 37), bills.gross[refunded], bills.gross[pairs]])
+    amount = np.concatenate(
+        [met[paid], np.full(len(small), 37), bills.gross[refunded], bills.gross[pairs]]
+    )
     return bill, bills.account[bill], kind, on, amount
 
 
-def make_credit(  # noqa: PLR0913  one call, in generate()
+def make_credit(  # noqa: PLR0917  one call only
     rng: np.random.Generator, as_of: date, bills: "Bills", settled: Settled, payments: Payments,
     dealers: Dealers, orders: pa.Table,
 ) -> pa.Table:  # fmt: skip
@@ -155,7 +163,10 @@ def make_credit(  # noqa: PLR0913  one call, in generate()
     today, erp = day_number(as_of), dealers.erp
     accounts = np.unique(dealers.account)
     n, all_dealers = len(accounts), len(dealers.keys)
-    sums = {name: np.zeros(all_dealers, dtype=np.int64) for name in ("open", "unapplied", "overdue", "pending")}
+    sums = {
+        name: np.zeros(all_dealers, dtype=np.int64)
+        for name in ("open", "unapplied", "overdue", "pending")
+    }
     opened = bills.gross - settled.paid
     np.add.at(sums["open"], bills.account, opened)
     np.add.at(sums["unapplied"], payments.account, payments.unapplied)
@@ -164,7 +175,9 @@ def make_credit(  # noqa: PLR0913  one call, in generate()
     oldest = np.full(all_dealers, 10**6)
     np.minimum.at(oldest, bills.account[late], bills.due_on[late])
     last_paid = np.full(all_dealers, -1)
-    last_paid[payments.account] = np.arange(len(payments.account))  # by rising day: the last one stays
+    last_paid[payments.account] = np.arange(
+        len(payments.account)
+    )  # by rising day: the last one stays
     position = {key: i for i, key in enumerate(dealers.keys)}
     references: dict[int, list[str]] = {}
     chosen = orders.select(["dealer_key", "open_gross", "portal_ref"]).to_pylist()
@@ -175,10 +188,10 @@ def make_credit(  # noqa: PLR0913  one call, in generate()
             if row["portal_ref"]:
                 references.setdefault(account, []).append(row["portal_ref"])
     which = np.arange(n) % 20
-    unknown, prepay, unlimited = which < 2, which == 2, which == 3  # noqa: PLR2004  of twenty
+    unknown, prepay, unlimited = which < 2, which == 2, which == 3
     limit = np.where(prepay, 0, (1 + np.arange(n) * 7 % 40) * 500_000)
     told = (erp == "anvil") | (np.arange(n) % 2 == 0)
-    held = which == 9  # noqa: PLR2004  one of twenty
+    held = which == 9
     balance = sums["open"] - sums["unapplied"]
     paid = last_paid[accounts]
     calculated = np.full(n, today * SECONDS_A_DAY + 4 * 3600)
@@ -186,18 +199,21 @@ def make_credit(  # noqa: PLR0913  one call, in generate()
         "credit", erp, n, calculated,
         account_key=dealers.keys[accounts], currency=dealers.currency[accounts],
         limit_amount=money(limit, ~unknown & ~unlimited), unlimited=unlimited,
-        soft_limit=money(limit * 9 // 10, (which > 10) & (which < 14)),  # noqa: PLR2004
-        limit_valid_to=days(today - 10 + accounts % 400, (which > 12) & (which < 17)),  # noqa: PLR2004
+        soft_limit=money(limit * 9 // 10, (which > 10) & (which < 14)),
+        limit_valid_to=days(today - 10 + accounts % 400, (which > 12) & (which < 17)),
         open_balance=money(balance[accounts]), pending=money(sums["pending"][accounts], told),
         pending_refs=pa.array(
-            [references.get(int(a), []) if t else None for a, t in zip(accounts, told, strict=True)],
+            [references.get(int(a), []) if t else None
+             for a, t in zip(accounts, told, strict=True)],
             pa.list_(pa.string()),
         ),
-        overdue=money(sums["overdue"][accounts]), oldest_due_on=days(np.minimum(oldest[accounts], today), oldest[accounts] < 10**6),
+        overdue=money(sums["overdue"][accounts]),
+        oldest_due_on=days(np.minimum(oldest[accounts], today), oldest[accounts] < 10**6),
         unapplied=money(sums["unapplied"][accounts], which > 0), on_hold=held,
         hold_reason=some(np.full(n, "Inkasso; Rücksprache"), held),
-        risk_class=some(pick(rng, ("A", "B", "C"), n), which < 16),  # noqa: PLR2004
-        avg_days_late=qty(accounts % 23, which < 15),  # noqa: PLR2004
+        risk_class=some(pick(rng, ("A", "B", "C"), n), which < 16),
+        avg_days_late=qty(accounts % 23, which < 15),
         last_paid_on=days(payments.booked_on[paid], paid >= 0),
-        last_paid_amount=money(payments.amount[paid], paid >= 0), calculated_at=instants(calculated),
+        last_paid_amount=money(payments.amount[paid], paid >= 0),
+        calculated_at=instants(calculated),
     )  # fmt: skip

@@ -5,6 +5,8 @@ Customer prices fill what the other levels leave. Headers of one level never ove
 same dealer and product.
 """
 
+# ruff: noqa: PLR2004  shares of made-up data are read where they stand
+
 from dataclasses import dataclass
 from datetime import date
 
@@ -26,7 +28,7 @@ from sandbox.generator.columns import (
     some,
     texts,
 )
-from sandbox.generator.dealers import CONTRACTS, Dealers
+from sandbox.generator.dealers import Dealers
 from sandbox.generator.products import Products
 
 HEADER_FORMS = {"anvil": "%010d", "birch": "PC-%08d", "cedar": "F%07d"}
@@ -91,7 +93,7 @@ def headers(products: Products, n: int, **columns: object) -> Headers:
     return Headers(**full)
 
 
-def make_prices(  # noqa: PLR0913  one call, in generate()
+def make_prices(  # noqa: PLR0917  one call only
     rng: np.random.Generator,
     erp: str,
     n: int,
@@ -120,17 +122,15 @@ def _year(as_of: date, back: int = 0) -> int:
     return day_number(date(as_of.year - back, 1, 1))
 
 
-def _list(
-    rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers
-) -> Headers:
+def _list(rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers) -> Headers:
     """List prices: now, last year's, next year's; the second currency; scales in percent."""
     n = len(products.keys)
     every = np.arange(n)
     odd = rng.random(n)
     second = dealers.currency[dealers.currency != "EUR"]
     this, last, following = _year(as_of), _year(as_of, 1), _year(as_of, -1)
-    raised = odd < 0.2  # noqa: PLR2004  one in five has a price for next year already
-    past, future = every[odd > 0.5], every[raised]  # noqa: PLR2004  half had one last year
+    raised = odd < 0.2
+    past, future = every[odd > 0.5], every[raised]
     blocks = [
         headers(products, n, at=every, start=this, end=np.where(raised, following, -1)),
         headers(products, len(past), at=past, start=last, end=this,
@@ -158,15 +158,13 @@ def _list(
     return Headers.concat(blocks)
 
 
-def _groups(
-    rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers
-) -> Headers:
+def _groups(rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers) -> Headers:
     """A price of every tier for every product, most with breaks; none for one product in ten."""
     del dealers
     n = len(products.keys)
     at = np.tile(np.arange(n), len(names.TIERS))
     tier = np.repeat(np.arange(len(names.TIERS)), n)
-    at, tier = at[at % 10 != 9], tier[at % 10 != 9]  # noqa: PLR2004  one in ten
+    at, tier = at[at % 10 != 9], tier[at % 10 != 9]
     codes = np.array([code for code, _ in names.TIERS], dtype=object)
     return headers(
         products, len(at), level="group", dealer_scope="group", group_kind="tier",
@@ -175,53 +173,61 @@ def _groups(
     )  # fmt: skip
 
 
-def _deals(
-    rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers
-) -> Headers:
+def _deals(rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers) -> Headers:
     """Promotions (past, running, to come), contracts with quota, accepted quotes."""
     n = len(products.keys)
     today = day_number(as_of)
-    promo = np.flatnonzero(rng.random(n) < 0.06) if n > 20 else np.arange(3)  # noqa: PLR2004
+    promo = np.flatnonzero(rng.random(n) < 0.06) if n > 20 else np.arange(3)
     start = today + rng.integers(-90, 30, len(promo))
     kind = np.array([AMOUNT, PERCENT, OFF])[np.arange(len(promo)) % 3]
     value = np.select(
         [kind == AMOUNT, kind == PERCENT],
-        [products.list_price[promo] * 85 // 100 + 100, 150_000], products.list_price[promo] // 10 + 100,
+        [products.list_price[promo] * 85 // 100 + 100, 150_000],
+        products.list_price[promo] // 10 + 100,
     )  # fmt: skip
     campaign = np.arange(len(promo)) % 2 == 0
-    framed = np.flatnonzero(rng.random(n) < 0.1) if n > 20 else np.arange(2)  # noqa: PLR2004
-    contract = texts("C%d", 1 + framed % CONTRACTS)
+    framed = np.flatnonzero(rng.random(n) < 0.1) if n > 20 else np.arange(2)
+    contracts = np.unique(dealers.contract[dealers.contract >= 0])
+    contract = texts("C%d", 1 + contracts[framed % len(contracts)])
     quoted = rng.integers(0, n, max(len(dealers.keys) // 5, 1))
     buyer = np.arange(len(quoted)) % len(dealers.keys)
     return Headers.concat([
         headers(products, len(promo), level="promo", at=promo, kind=kind, base=value, start=start,
                 end=start + 30, dealer_scope=np.where(campaign, "group", "all").astype(object),
                 group_kind=np.where(campaign, "campaign", None),
-                dealer=np.where(campaign, "HERBST", None), uom=np.where(kind == PERCENT, None, products.base_uom[promo]),
+                dealer=np.where(campaign, "HERBST", None),
+                uom=np.where(kind == PERCENT, None, products.base_uom[promo]),
                 breaks=1 + (np.arange(len(promo)) % 3 == 0), ref="AKT-2026/11",
-                title="Herbstaktion: \"alles muss raus\"; solange Vorrat"),
-        headers(products, len(framed), level="contract", dealer_scope="group", group_kind="contract",
+                title='Herbstaktion: "alles muss raus"; solange Vorrat'),
+        headers(products, len(framed), level="contract", dealer_scope="group",
+                group_kind="contract",
                 dealer=contract, at=framed, base=products.list_price[framed] * 76 // 100 + 100,
                 start=today - 300, end=today + 65, breaks=2, ref=contract, title="Rahmenvertrag",
                 quota=np.where(framed % 2 == 0, framed * 10 % 5000, -1)),
-        headers(products, len(quoted), level="quote", dealer_scope="dealer", dealer=dealers.keys[buyer],
+        headers(products, len(quoted), level="quote", dealer_scope="dealer",
+                dealer=dealers.keys[buyer],
                 currency=dealers.currency[buyer], at=quoted, ref=texts("ANG-%05d", buyer),
                 base=products.list_price[quoted] * 70 // 100 + 100, start=today - 10 - buyer % 40,
                 end=today + 5 + buyer % 30, title="Angebot"),
     ])  # fmt: skip
 
 
-def _rules(
-    rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers
-) -> Headers:
+def _rules(rng: np.random.Generator, as_of: date, products: Products, dealers: Dealers) -> Headers:
     """The few conditions on a category, on everything, or on the whole cart; all percentages."""
     del rng, dealers
     tree = np.array(products.category_keys, dtype=object)
     some_leaves = tree[[1, 8, 15]]
-    common = {"kind": PERCENT, "uom": None, "per": 1, "start": _year(as_of), "dealer_scope": "group"}
+    common = {
+        "kind": PERCENT,
+        "uom": None,
+        "per": 1,
+        "start": _year(as_of),
+        "dealer_scope": "group",
+    }
     return Headers.concat([
         headers(products, 3, **common, level="group", group_kind="customer_group", dealer="H",
-                product_scope="category", product=some_leaves, base=30_000, title="Handwerkerrabatt"),
+                product_scope="category", product=some_leaves, base=30_000,
+                title="Handwerkerrabatt"),
         headers(products, 1, **common, level="promo", group_kind="buying_group", dealer="EK1",
                 product_scope="category", product=str(tree[20]), base=100_000, ref="EK1-Q4"),
         headers(products, 1, **common, level="group", group_kind="buying_group", dealer="EK1",
@@ -254,23 +260,27 @@ def _customer(
     start, end = starts[year], np.where(year == 0, -1, starts[np.maximum(year - 1, 0)])
     odd = rng.random(n)
     ends = _year(as_of, -1)
-    end = np.where((year == 0) & (odd < 0.3), ends, end)  # noqa: PLR2004  three in ten end
-    kind = np.where(odd > 0.97, PERCENT, np.where(odd > 0.955, OFF, AMOUNT))  # noqa: PLR2004
-    kind = np.where((odd > 0.5) & (odd < 0.501), NOTHING, kind)  # noqa: PLR2004  a few say nothing
-    boxed = (kind == AMOUNT) & (products.pack[at] > 0) & (odd > 0.35) & (odd < 0.4)  # noqa: PLR2004
+    end = np.where((year == 0) & (odd < 0.3), ends, end)
+    kind = np.where(odd > 0.97, PERCENT, np.where(odd > 0.955, OFF, AMOUNT))
+    kind = np.where((odd > 0.5) & (odd < 0.501), NOTHING, kind)
+    boxed = (kind == AMOUNT) & (products.pack[at] > 0) & (odd > 0.35) & (odd < 0.4)
     factor = np.where(boxed, products.pack[at], 1) * rng.integers(70, 95, n)
     base = products.list_price[at] * factor // 100 + 100
     base = np.where(boxed, base // products.per[at] + 100, base)
-    base = np.select([kind == PERCENT, kind == OFF], [80_000, products.list_price[at] // 20 + 100], base)
-    base = np.where((kind == AMOUNT) & (odd > 0.6) & (odd < 0.601), 0, base)  # noqa: PLR2004
-    account = (dealers.account[buyer] == buyer) & (odd < 0.1)  # noqa: PLR2004  for all its branches
+    base = np.select(
+        [kind == PERCENT, kind == OFF], [80_000, products.list_price[at] // 20 + 100], base
+    )
+    base = np.where((kind == AMOUNT) & (odd > 0.6) & (odd < 0.601), 0, base)
+    account = (dealers.account[buyer] == buyer) & (odd < 0.1)
     return headers(
-        products, n, level="customer", at=at, breaks=breaks, start=start, end=end, kind=kind, base=base,
-        dealer_scope=np.where(account, "account", "dealer").astype(object), dealer=dealers.keys[buyer],
+        products, n, level="customer", at=at, breaks=breaks, start=start, end=end, kind=kind,
+        base=base,
+        dealer_scope=np.where(account, "account", "dealer").astype(object),
+        dealer=dealers.keys[buyer],
         currency=dealers.currency[buyer].astype(object),
         uom=np.where(boxed, "BOX", np.where(kind == PERCENT, None, products.base_uom[at])),
         per=np.where(boxed, 1, products.per[at]),
-        ref=np.where(odd > 0.9, texts("SV-%06d", pair % 10**6), None),  # noqa: PLR2004
+        ref=np.where(odd > 0.9, texts("SV-%06d", pair % 10**6), None),
     )  # fmt: skip
 
 
@@ -286,7 +296,7 @@ def _unfold(rng: np.random.Generator, erp: str, h: Headers, today: int) -> pa.Ta
     ladder = np.where(kind == OFF, PERCENT_LADDER[step] * 2, AMOUNT_LADDER[step])
     amount = np.maximum(h.base[row] * ladder // 1000, np.where(h.base[row] > 0, 100, 0))
     # Amounts have two decimals, or four where the price is for one piece and very small.
-    amount = np.where(amount >= 10_000, amount // 100 * 100, amount)  # noqa: PLR2004
+    amount = np.where(amount >= 10_000, amount // 100 * 100, amount)
     percent = h.base[row] * PERCENT_LADDER[step] // 500 // 100
     zero = (kind == AMOUNT) & (h.base[row] == 0)
     title, level = h.title[row], h.level[row]
@@ -301,9 +311,12 @@ def _unfold(rng: np.random.Generator, erp: str, h: Headers, today: int) -> pa.Ta
         unit_price=price(amount, kind == AMOUNT), pct_off_list=pct(percent, kind == PERCENT),
         amount_off_list=price(amount, kind == OFF),
         allow_zero=some(zero, zero | (level == "quote")),
-        combine=some(np.where(h.product_scope[row] == "product", "compete", "cumulate"), kind == PERCENT),
+        combine=some(
+            np.where(h.product_scope[row] == "product", "compete", "cumulate"), kind == PERCENT
+        ),
         tax_included=some(tax_included, tax_included | (erp == "birch")),
-        valid_from=days(h.start[row], h.start[row] >= 0), valid_to=days(h.end[row], h.end[row] >= 0),
+        valid_from=days(h.start[row], h.start[row] >= 0),
+        valid_to=days(h.end[row], h.end[row] >= 0),
         seq=some(h.per[row] % 7 + 1, np.isin(level, ("contract", "promo"))),
         quota_left=qty(np.maximum(h.quota[row], 0), h.quota[row] >= 0), ref=h.ref[row], title=title,
     )  # fmt: skip

@@ -1,4 +1,6 @@
-"""Generated products with texts, units, categories, documents, substitutes and grants; and stock."""
+"""Generated products with texts, units, categories, documents, substitutes, grants; and stock."""
+
+# ruff: noqa: PLR2004  shares of made-up data are read where they stand
 
 from dataclasses import dataclass
 
@@ -78,15 +80,15 @@ def make_products(
     status[more < 0.06] = "phase_out"
     status[more < 0.03] = "discontinued"
     status[more < 0.01] = "blocked"
-    stocked = (number % 60 != 59) | (n < 60)  # noqa: PLR2004  one in sixty is a service
+    stocked = (number % 60 != 59) | (n < 60)
     pack = np.where(number % 3 == 0, 10 * (1 + number % 5), 0)
-    per = np.where(number % 7 == 3, 100, np.where(number % 50 == 7, 1000, 1))  # noqa: PLR2004
+    per = np.where(number % 7 == 3, 100, np.where(number % 50 == 7, 1000, 1))
     list_price = np.exp(rng.normal(3.2, 1.3, n)).clip(0.2, 4000)
     standard, reduced = TAX[erp]
     modified = business_seconds(rng, today - 1 - rng.integers(0, 300, n))
     products = Products(
         erp=erp, keys=keys, names=named[LANGUAGE[erp]],
-        base_uom=np.where(number % 13 == 5, "KGM", "PCE").astype(object), pack=pack,  # noqa: PLR2004
+        base_uom=np.where(number % 13 == 5, "KGM", "PCE").astype(object), pack=pack,
         list_price=np.rint(list_price * 100).astype(np.int64) * 100 * np.where(per > 1, 10, 1),
         per=per, tax=np.where(odd < 0.92, standard, reduced), category=category,
         sellable=np.flatnonzero((status == "active") | (status == "phase_out")),
@@ -96,7 +98,7 @@ def make_products(
     table = build(
         "product", erp, n, modified,
         key=keys, name=products.names, status=status,
-        description=some(texts("%s. Güte 8.8; DIN/ISO, \"geprüft\"", products.names), odd < 0.8),
+        description=some(texts('%s. Güte 8.8; DIN/ISO, "geprüft"', products.names), odd < 0.8),
         brand=some(pick(rng, names.BRANDS, n), odd < 0.9),
         base_uom=products.base_uom, sales_uom=some(np.full(n, "BOX"), (pack > 0) & (odd < 0.3)),
         min_order_qty=qty(1 + number % 4, odd < 0.4), order_step=qty(1 + number % 2, odd < 0.3),
@@ -113,7 +115,9 @@ def make_products(
         search_terms=pa.array(
             [[str(w), f"m{k % 14}"] if k % 4 else None for w, k in zip(size, number, strict=True)]
         ),
-        attributes=some(texts('{"Gewinde": "%s", "Härte": "%d HRC"}', size, 20 + number % 40), odd < 0.7),
+        attributes=some(
+            texts('{"Gewinde": "%s", "Härte": "%d HRC"}', size, 20 + number % 40), odd < 0.7
+        ),
     )  # fmt: skip
     return products, {
         "product": table,
@@ -157,7 +161,7 @@ def _children(
     )  # fmt: skip
     packed = np.flatnonzero(products.pack)
     # Every ninth box states its content as a ratio that is not whole: 25 pieces weigh 2 kg.
-    ratio = (packed % 9 == 4) & (products.base_uom[packed] == "KGM")  # noqa: PLR2004
+    ratio = (packed % 9 == 4) & (products.base_uom[packed] == "KGM")
     boxes = build(
         "product_uom", erp, len(packed), modified[packed], product_key=keys[packed], uom="BOX",
         numerator=products.pack[packed], denominator=np.where(ratio, 3, 1),
@@ -211,6 +215,7 @@ def _catalogue(
     ]
     old = np.full(len(tree), (today - 700) * 86_400 + 30_000)
     left = np.flatnonzero((number % 10 == 0) & (np.arange(n) + 2 < n))
+    turn = np.arange(len(left))
     kinds = ("alternative", "successor", "accessory")
     tables = {
         "category": build(
@@ -221,9 +226,10 @@ def _catalogue(
         "substitute": build(
             "substitute", erp, len(left), modified[left], product_key=products.keys[left],
             substitute_key=products.keys[left + 2],
-            kind=[kinds[i % 3] for i in range(len(left))], rank=some(1 + left % 3, left % 4 > 0),
-            both_ways=some(left % 20 == 0, left % 3 > 0),
-            valid_from=days(today - left, left % 5 == 0), valid_to=days(today + 400 + left, left % 7 == 0),
+            kind=[kinds[i % 3] for i in turn], rank=some(1 + turn % 3, turn % 4 > 0),
+            both_ways=some(turn % 2 == 0, turn % 3 > 0),
+            valid_from=days(today - left, turn % 5 == 0),
+            valid_to=days(today + 400 + left, turn % 7 == 0),
         ),
     }  # fmt: skip
     if erp != "cedar":
@@ -233,9 +239,11 @@ def _catalogue(
             # dealer scope, key, kind, product scope, key, effect, licence, from, to
             ("all", None, None, "all", None, "allow", None, None, None),
             ("group", "D", "tier", "category", "06.5", "deny", None, None, None),
-            ("group", "CHEM", "catalogue", "category", "06.1", "allow", "GefStoffV §11", today - 90, None),
+            ("group", "CHEM", "catalogue", "category", "06.1", "allow", "GefStoffV §11",
+             today - 90, None),
             ("group", "D", "tier", "product", products.keys[0], "deny", None, None, today + 90),
-            ("dealer", first_dealer, None, "product", regulated, "allow", "LIZ-0042", today - 400, today + 330),
+            ("dealer", first_dealer, None, "product", regulated, "allow", "LIZ-0042",
+             today - 400, today + 330),
         ]  # fmt: skip
         columns = list(zip(*rows, strict=True))
         tables["catalogue_grant"] = build(
@@ -264,7 +272,7 @@ def _stock(
     odd = rng.random(n)
     reserved = np.minimum(rng.integers(0, 20, n), np.maximum(on_hand, 0))
     changed = business_seconds(rng, today - 1 - (odd * 40).astype(np.int64))
-    coming = np.flatnonzero(rng.random(n) < 0.12) if n > 60 else np.arange(0, n, 3)  # noqa: PLR2004
+    coming = np.flatnonzero(rng.random(n) < 0.12) if n > 60 else np.arange(0, n, 3)
     m = len(coming)
     names_, countries, regions, zones = zip(*WAREHOUSE_PLACES, strict=True)
     warehouse_keys = np.array(places, dtype=object)

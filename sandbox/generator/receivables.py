@@ -3,6 +3,8 @@
 Payments and what stays open are decided in `payments`.
 """
 
+# ruff: noqa: PLR2004  shares of made-up data are read where they stand
+
 from dataclasses import dataclass
 from datetime import date
 
@@ -81,7 +83,7 @@ def counts(invoices: int, *, cedar: bool) -> tuple[int, int, int]:
     return invoices - credit_notes - others, credit_notes, others
 
 
-def make_bills(
+def make_bills(  # noqa: PLR0917  one call only
     rng: np.random.Generator, as_of: date, sales: Sales, dealers: Dealers, erp: str, total: int
 ) -> Bills:
     """`total` receivable items: one of each invoiced sale, the rest of other kinds."""
@@ -171,7 +173,7 @@ def _invoice_lines(rng: np.random.Generator, sales: Sales, billed: Ints, erp: st
     return BillLines(*(column[order] for column in vars(joined).values()))
 
 
-def bill_tables(  # noqa: PLR0913  one call, in generate()
+def bill_tables(  # noqa: PLR0917  one call only
     rng: np.random.Generator, as_of: date, bills: Bills, settled: Settled, sales: Sales,
     products: Products, dealers: Dealers,
 ) -> dict[str, pa.Table]:  # fmt: skip
@@ -184,7 +186,7 @@ def bill_tables(  # noqa: PLR0913  one call, in generate()
     has_lines = bills.kind < WITHOUT_LINES
     with_order = (bills.sale >= 0) & (erp != "cedar")
     orders = order_keys(dealers.erp, len(sales.buyer))
-    disputed = (late > 20) & (odd < 0.15)  # noqa: PLR2004  some of the late ones
+    disputed = (late > 20) & (odd < 0.15)
     until = bills.issued_on + dealers.discount_days[bills.buyer]
     cut = half_up(bills.gross * dealers.discount_pct[bills.buyer], 10_000)
     discounted = is_invoice & (cut > 0)
@@ -198,13 +200,18 @@ def bill_tables(  # noqa: PLR0913  one call, in generate()
         key=bills.keys, number=numbers, kind=kinds, account_key=dealers.keys[bills.account],
         dealer_key=some(dealers.keys[bills.buyer], has_lines),
         order_key=some(orders[bills.sale], with_order & (odd > 0.1)),
-        customer_ref=some(texts("B%05d/%02d", np.maximum(bills.sale, 0), bills.buyer % 90), is_invoice & (odd < 0.7)),
+        customer_ref=some(
+            texts("B%05d/%02d", np.maximum(bills.sale, 0), bills.buyer % 90),
+            is_invoice & (odd < 0.7),
+        ),
         issued_on=days(bills.issued_on), due_on=days(bills.due_on, is_invoice | (odd < 0.2)),
         due_on_computed=some(np.zeros(n, dtype=bool), is_invoice),
-        currency=dealers.currency[bills.buyer], net=money(bills.net, has_lines), tax=money(bills.tax, has_lines),
+        currency=dealers.currency[bills.buyer], net=money(bills.net, has_lines),
+        tax=money(bills.tax, has_lines),
         gross=money(bills.gross), open_amount=money(opened),
         settled_on=days(settled.on, opened == 0),
-        disputed=some(disputed, is_invoice), dispute_reason=some(np.full(n, "Menge fehlt; 'Ware beschädigt'"), disputed),
+        disputed=some(disputed, is_invoice),
+        dispute_reason=some(np.full(n, "Menge fehlt; 'Ware beschädigt'"), disputed),
         dunning_level=some(np.minimum(late // 20, 3), late > 0),
         discount_until=days(until, discounted), discount_amount=money(cut, discounted),
         cancels_key=some(bills.keys[bills.cancels], bills.cancels >= 0),
@@ -217,8 +224,10 @@ def bill_tables(  # noqa: PLR0913  one call, in generate()
         key=texts("DOC%07d", 1 + documented), kind=kinds[documented], number=numbers[documented],
         account_key=dealers.keys[bills.account[documented]],
         dealer_key=some(dealers.keys[bills.buyer[documented]], odd[documented] < 0.9),
-        subject="invoice", subject_key=bills.keys[documented], issued_on=days(bills.issued_on[documented]),
-        format="pdf", language=some(np.full(m, "tr" if erp == "cedar" else "de"), odd[documented] < 0.8),
+        subject="invoice", subject_key=bills.keys[documented],
+        issued_on=days(bills.issued_on[documented]),
+        format="pdf",
+        language=some(np.full(m, "tr" if erp == "cedar" else "de"), odd[documented] < 0.8),
         location=texts("invoices/%s.pdf", bills.keys[documented]),
         retain_until=days(bills.issued_on[documented] + 3653, odd[documented] < 0.9),
     )  # fmt: skip
@@ -226,7 +235,7 @@ def bill_tables(  # noqa: PLR0913  one call, in generate()
     return {"invoice": head, "invoice_line": lines, "document": document}
 
 
-def _line_table(  # noqa: PLR0913  one call, above
+def _line_table(  # noqa: PLR0917  one call only
     bills: Bills, sales: Sales, products: Products, orders: Texts, with_order: Bools, modified: Ints
 ) -> pa.Table:
     erp, lines, sold = bills.erp, bills.lines, sales.lines
@@ -243,10 +252,12 @@ def _line_table(  # noqa: PLR0913  one call, above
         invoice_key=bills.keys[lines.head], line_no=texts(number_form, position * 10),
         kind=other, product_key=some(products.keys[product], item),
         description=np.where(item, products.names[product], other),
-        qty=fine_qty(sold.qty[source] * lines.sign, item), uom=some(products.base_uom[product], item),
+        qty=fine_qty(sold.qty[source] * lines.sign, item),
+        uom=some(products.base_uom[product], item),
         unit_price=price(sold.unit_price[source], item), per=some(sold.per[source], item),
         discount_pct=pct(sold.discount[source], item & (sold.discount[source] > 0)),
-        net=money(lines.net), tax_pct=decimals(lines.tax_pct * 10_000, pa.decimal128(9, 6)), tax=money(lines.tax),
+        net=money(lines.net), tax_pct=decimals(lines.tax_pct * 10_000, pa.decimal128(9, 6)),
+        tax=money(lines.tax),
         gross=money(lines.net + lines.tax),
         order_key=some(orders[sold.sale[source]], linked),
         order_line_no=some(texts(number_form, sold.number[source]), linked),

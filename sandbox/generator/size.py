@@ -9,7 +9,8 @@ class Size:
     """Rows per ERP. Price rows are met exactly; the others too, but for derived rows.
 
     `invoices` counts receivable items of every kind. ERPs left out of a mapping get none.
-    `open_orders` come on top of the orders that were invoiced.
+    `open_orders` come on top of the orders that were invoiced. ValueError for fewer dealers or
+    products of an ERP than the groups, contracts and deals among them need.
     """
 
     dealers: Mapping[str, int] = field(default_factory=lambda: {"anvil": 200, "birch": 140})
@@ -23,6 +24,14 @@ class Size:
         default_factory=lambda: {"anvil": 1900, "birch": 1300, "cedar": 800}
     )
     open_orders: Mapping[str, int] = field(default_factory=lambda: {"anvil": 350, "birch": 250})
+
+    def __post_init__(self) -> None:
+        """Refuse what would leave groups without members."""
+        for word, rows, least in (("dealers", self.dealers, 5), ("products", self.products, 6)):
+            for erp, n in rows.items():
+                if n < least:
+                    message = f"{erp}: {n} {word} are too few, at least {least} are needed"
+                    raise ValueError(message)
 
     def with_prices(self, **prices: int) -> "Size":
         """The same size but for the price rows of the named ERPs."""

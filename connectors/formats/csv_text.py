@@ -1,0 +1,110 @@
+"""Bytes in a declared encoding → UTF-8 in large pieces, with the exact place of what is wrong.
+
+Nothing is guessed, replaced or left out: a byte that the encoding does not have ends the page.
+Must not know what a record is; that is `csv_records.py` and `csv.py`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from mappings.errors import BatchRefused, Misconfigured
+
+PIECE_BYTES = 4 * 1024 * 1024
+"""How much is decoded, and later parsed, at a time; memory follows this, not the file."""
+
+MISREAD_SEQUENCES = 10
+"""So many multi-byte sequences, and no byte that is not part of one: this text is UTF-8."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def utf8_pieces(
+    content: BinaryIO, encoding: str, piece_bytes: int = PIECE_BYTES
+) -> Iterator[bytes]:
+    """The text of `content` as UTF-8, without byte order mark, in pieces of about `piece_bytes`.
+
+    Raises BatchRefused (code `encoding`) with the offset of the first byte that does not exist in
+    `encoding`, or when a one-byte encoding is declared and the bytes are plainly UTF-8 or UTF-16;
+    Misconfigured (code `encoding`) for an encoding that does not exist.
+    """
+    try:
+        codec = codecs.lookup(encoding)
+    except LookupError as error:
+        message = f"there is no encoding {encoding!r}"
+        raise Misconfigured(
+            message, code="encoding", remedy="Correct `encoding` in the mapping."
+        ) from error
+    one_byte = _is_one_byte(codec)
+    decoder = codec.incrementaldecoder("strict")
+    offset = 0
+    judged = not one_byte
+    while True:
+        piece = content.read(piece_bytes)
+        if offset == 0 and one_byte:
+            _refuse_marked(piece, encoding)
+        if not judged and not piece.isascii():
+            judged = _refuse_misread(piece, offset, encoding)
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            at = offset + len(piece) - len(error.object) + error.start
+            message = (
+                f"byte {error.object[error.start]:#04x} at offset {at} does not exist in {encoding}"
+            )
+            raise BatchRefused(
+                message,
+                code="encoding",
+                remedy="Ask for the declared encoding, or correct `encoding` in the mapping.",
+            ) from error
+        if offset == 0:
+            text = text.removeprefix("\ufeff")
+        offset += len(piece)
+        if text:
+            yield text.encode("utf-8")
+        if not piece:
+            return
+
+
+def is_ascii_compatible(encoding: str) -> bool:
+    """True where delimiters, quotes and line ends are the same single bytes as in ASCII."""
+    probe = ';,"\t|\r\n0Aa'
+    return probe.encode(encoding) == probe.encode("ascii")
+
+
+def _is_one_byte(codec: codecs.CodecInfo) -> bool:
+    return codec.name.startswith(
+        ("cp125", "iso8859", "latin", "koi8", "mac", "cp437", "cp85", "ascii")
+    )
+
+
+def _refuse_marked(piece: bytes, encoding: str) -> None:
+    for mark, really in _MARKS:
+        if piece.startswith(mark):
+            message = f"the file has the byte order mark of {really}, the mapping says {encoding}"
+            raise BatchRefused(
+                message, code="encoding", remedy=f"Write `encoding: {really}` in the mapping."
+            )
+
+
+def _refuse_misread(piece: bytes, offset: int, encoding: str) -> bool:
+    """True when the question is settled: some byte cannot be UTF-8. Raises when it plainly is."""
+    try:
+        text, used = codecs.utf_8_decode(piece, "strict")
+    except UnicodeDecodeError:
+        return True
+    if used - len(text) >= MISREAD_SEQUENCES:
+        at = offset + next(i for i, byte in enumerate(piece) if byte > 0x7F)  # noqa: PLR2004  not ASCII
+        message = f"the text is UTF-8 (from offset {at} on), the mapping says {encoding}"
+        raise BatchRefused(
+            message,
+            code="encoding",
+            remedy="Write `encoding: utf-8` in the mapping, or ask for the file as declared.",
+        )
+    return False

@@ -1,0 +1,115 @@
+"""The JSON schema of a mapping file, for completion and checks in editors.
+
+`python -m mappings.schema` writes `mappings/erp.schema.json`; a test compares. A mapping names it in
+its first line: `# yaml-language-server: $schema=../erp.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mappings.feeds import FEEDS, PARTS
+from mappings.spec import ErpMapping
+from mappings.steps import ANY, STEPS
+from mappings.vocabulary import Feed, Part
+
+PATH = Path(__file__).with_name("erp.schema.json")
+
+_FIELD = {"anyOf": [{"$ref": "#/$defs/FieldMapping"}, {"const": "absent"}]}
+
+
+def schema() -> dict[str, Any]:
+    """The models of the language, with our feeds, parts, fields and steps as the words to choose."""
+    whole = ErpMapping.model_json_schema(by_alias=True)
+    words = whole["$defs"]
+    words["FieldMapping"]["properties"]["through"]["items"] = {"$ref": "#/$defs/Step"}
+    words["Step"] = {
+        "oneOf": [
+            {"const": one.name, "description": f"{_columns(one.takes)}. {one.says}"} for one in STEPS.values()
+        ]
+    }
+    for part in PARTS.values():
+        words[f"fields of {part.name}"] = _fields(part)
+    plain_feed, plain_part = words.pop("FeedMapping"), words.pop("PartMapping")
+    for feed in FEEDS.values():
+        words[f"feed {feed.name}"] = _feed(feed, plain_feed)
+        for part in feed.parts:
+            if part.name != feed.main:
+                words[f"part {part.name}"] = {
+                    **plain_part,
+                    "description": part.meaning,
+                    "properties": {
+                        **plain_part["properties"],
+                        "fields": {"$ref": f"#/$defs/fields of {part.name}"},
+                    },
+                }
+    whole["properties"]["feeds"] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: {"$ref": f"#/$defs/feed {name}"} for name in FEEDS},
+    }
+    whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    whole["title"] = "A Waybill mapping: how one ERP supplies the feeds"
+    return _texts_too(whole)
+
+
+def text() -> str:
+    """The schema as it is written to the file."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _feed(feed: Feed, plain: dict[str, Any]) -> dict[str, Any]:
+    parts = {
+        part.name: {"anyOf": [{"$ref": f"#/$defs/part {part.name}"}, {"const": "absent"}]}
+        for part in feed.parts
+        if part.name != feed.main
+    }
+    properties = {
+        **plain["properties"],
+        "fields": {"$ref": f"#/$defs/fields of {feed.main}"},
+        "parts": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": parts,
+            "required": sorted(parts),
+        },
+    }
+    required = [*plain["required"], *(["parts"] if parts else [])]
+    return {**plain, "description": feed.meaning, "properties": properties, "required": required}
+
+
+def _fields(part: Part) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for field in part.mapped_fields:
+        required = field.need == "R" and field.absent is None
+        codes = f" One of {', '.join(field.codes)}." if field.codes else ""
+        properties[field.name] = {
+            **(_FIELD["anyOf"][0] if required else _FIELD),
+            "description": f"{field.type}, {field.need}: {field.meaning}.{codes}",
+        }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def _columns(takes: int) -> str:
+    return "Takes one column or more" if takes == ANY else f"Takes {takes} column{'s' * (takes > 1)}"
+
+
+def _texts_too(tree: Any) -> Any:  # noqa: ANN401  any JSON
+    """Codes such as 10 or NO are read as the text they are, so an editor must allow them."""
+    if isinstance(tree, dict):
+        found = {name: _texts_too(one) for name, one in tree.items()}
+        if found.get("type") == "string" and not {"pattern", "enum", "const"} & found.keys():
+            found["type"] = ["string", "number", "boolean", "null"]
+        return found
+    return [_texts_too(one) for one in tree] if isinstance(tree, list) else tree
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")
