@@ -295,7 +295,7 @@ def _walked(
     data: bytes, plan: ReadPlan, page: int, first: dict[str, int], records: tuple[str, ...]
 ) -> Iterator[RawChunk | Broken]:
     try:
-        found = json_walk.records(data.decode("utf-8"), records)
+        found = json_walk.records(json_walk.parsed(data.decode("utf-8")), records)
     except UnicodeDecodeError as error:
         raise _bad_encoding(error) from error
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from json.decoder import scanstring
 from typing import Any
 
 from connectors.formats.raw import LIST_SEPARATOR
@@ -41,9 +40,14 @@ class Walked:
     children: list[list[list[str | None]]]
 
 
-def records(page: str, path: Sequence[str]) -> list[Any] | None:
-    """The array at `path` of a page; None where there is none. ValueError: not whole JSON."""
-    value = json.loads(page, parse_float=Literal, parse_int=Literal, parse_constant=_constant)
+def parsed(page: str) -> Any:
+    """A page with its numbers as Literal. ValueError: not whole JSON."""
+    return json.loads(page, parse_float=Literal, parse_int=Literal, parse_constant=_constant)
+
+
+def records(page: Any, path: Sequence[str]) -> list[Any] | None:
+    """The array at `path` of a parsed page; None where there is none."""
+    value = page
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, list) else None
@@ -196,7 +200,7 @@ def _spans(page: str, at: int, names: Sequence[str]) -> Iterator[tuple[int, int]
 def _members(page: str, at: int) -> Iterator[tuple[str, int, int]]:
     at = _skip(page, at + 1)
     while page[at] != "}":
-        name, at = scanstring(page, at + 1, False)  # noqa: FBT003  the standard library's signature
+        name, at = _decoder.raw_decode(page, at)
         start = _skip(page, _skip(page, at) + 1)
         end = _end(page, start)
         yield name.encode("latin-1", "replace").decode("utf-8", "replace"), start, end
@@ -215,11 +219,11 @@ def _elements(page: str, at: int) -> Iterator[tuple[int, int]]:
             at = _skip(page, at + 1)
 
 
-_scan = json.JSONDecoder(strict=False).scan_once
+_decoder = json.JSONDecoder(strict=False)
 
 
 def _end(page: str, at: int) -> int:
-    return _scan(page, at)[1]
+    return _decoder.raw_decode(page, at)[1]
 
 
 def _skip(page: str, at: int) -> int:
