@@ -309,7 +309,7 @@ def _worth_another_try(error: BaseException) -> bool:
     return isinstance(error, Transient) and error.code != "search_expired"
 
 
-_backoff = wait_exponential_jitter(initial=0.1, max=2.0, jitter=0.2)
+_backoff = wait_exponential_jitter(multiplier=0.1, max=2.0, jitter=0.2)
 
 
 def _wait(state: RetryCallState) -> float:

@@ -38,6 +38,8 @@ CODES: Mapping[str, Mapping[str, str]] = {
     "substitute_kind": {"alternative": "1", "successor": "2", "accessory": "3"},
     "dealer_scope": {"all": "*", "group": "G", "dealer": "K", "account": "R"},
     "product_scope": {"all": "*", "category": "W", "product": "M", "cart": "B"},
+    "grant_dealer": {"all": "*", "group": "G", "dealer": "K"},
+    "grant_product": {"all": "*", "category": "W", "product": "M"},
     "effect": {"allow": "+", "deny": "-"},
     "condition": {
         "quote": "ZANG",
@@ -229,8 +231,8 @@ OPERATIONS: Mapping[str, tuple[str, Record]] = {
         "AUTHORIZATIONS",
         Record(
             "catalogue_grant",
-            """BERNR=key KDBER=dealer_scope:code:dealer_scope KUNNR=dealer_key
-            GRART=dealer_group_kind:code:group_kind MTBER=product_scope:code:product_scope
+            """BERNR=key KDBER=dealer_scope:code:grant_dealer KUNNR=dealer_key
+            GRART=dealer_group_kind:code:group_kind MTBER=product_scope:code:grant_product
             MATNR=product_key WIRKG=effect:code:effect LIZNZ=licence DATAB=valid_from:date
             DATBI=valid_to:until""",
             {},
@@ -297,7 +299,7 @@ OPERATIONS: Mapping[str, tuple[str, Record]] = {
             "invoice",
             """VBELN=key XBLNR=number FKART=kind:code:invoice_kind KUNRG=account_key
             KUNAG=dealer_key AUBEL=order_key BSTNK=customer_ref FKDAT=issued_on:date
-            FAEDT=due_on:date KZBER=due_on_computed:x WAERK=currency NETWR=net:num MWSBK=tax:num
+            FAEDT=due_on:date ZBD1T=due_on:days:issued_on KZBER=due_on_computed:x WAERK=currency NETWR=net:num MWSBK=tax:num
             BRTWR=gross:num OFFEN=open_amount:num AUGDT=settled_on:date KZSTR=disputed:x
             STRGR=dispute_reason MAHNS=dunning_level:pad:2 SKFBI=discount_until:date
             SKBTR=discount_amount:num SFAKN=cancels_key ZUSATZ=attributes""",

@@ -27,6 +27,12 @@ def written(column: pa.ChunkedArray, form: str, argument: str, zone: str, codes:
     return _FORMS[form](values) if form in _FORMS else _TIMES[form](values, zone)
 
 
+def days_between(first: pa.ChunkedArray, last: pa.ChunkedArray) -> pa.Array:
+    """Whole days from one date to another, as terms of payment say them: three digits."""
+    ends = [pc.cast(column.combine_chunks(), pa.int32()) for column in (last, first)]
+    return pc.utf8_lpad(pc.cast(pc.subtract(*ends), pa.string()), width=3, padding="0")
+
+
 def _coded(values: pa.Array, codes: Mapping[str, str]) -> pa.Array:
     known = pa.array(list(codes), pa.string())
     theirs = pa.array(list(codes.values()), pa.string())

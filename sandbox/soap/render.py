@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from sandbox.dataset import TIME_ZONES, Dataset
 from sandbox.soap.dialect import CODES, OPERATIONS, Record
-from sandbox.soap.forms import NIL, written
+from sandbox.soap.forms import NIL, days_between, written
 
 RENAMED = {"KUNNR": "KUNDE", "MATNR": "MATERIAL", "VBELN": "BELEG"}
 """What the scenario `schema_changed` renames."""
@@ -68,7 +68,10 @@ class Answers:
         name, _, rest = line.partition("=")
         column, _, form = rest.partition(":")
         form, _, argument = form.partition(":")
-        values = written(rows[column], form or "text", argument, self._zone, CODES)
+        if form == "days":
+            values = days_between(rows[argument], rows[column])
+        else:
+            values = written(rows[column], form or "text", argument, self._zone, CODES)
         if form == "list":
             return _repeated(name, values)
         wrapped = pc.binary_join_element_wise(f"<{name}>", _escaped(values), f"</{name}>", "")
