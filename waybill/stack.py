@@ -11,6 +11,7 @@ Must not: know what the other services are (the command says that), or print.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -26,6 +27,7 @@ from mappings.errors import WaybillError
 from mappings.private_files import locked, make_home
 from mappings.settings import AIRFLOW_PORT, Settings
 from portal_db import server
+from portal_db.migrate import migrate
 from waybill import airflow_process
 from waybill.airflow_api import AirflowApi
 from waybill.ports import LOOPBACK, free_port
@@ -119,6 +121,9 @@ class Stack:
             self._progress(_DATABASE, "running")
         else:
             self.database_url = settings.database_url
+        self._progress("portal database", "starting")
+        migrate(self.database_url)
+        self._progress("portal database", "running")
         self._supervisor = Supervisor(
             settings.logs,
             spare=lambda pid: server.is_server_process(pid, settings.home),
@@ -150,7 +155,7 @@ class Stack:
                     name=f"airflow-{component}",
                     command=airflow_process.command_line(component),
                     environment=environment,
-                    healthy=lambda component=component: api.healthy(component),
+                    healthy=functools.partial(api.healthy, component),
                     # longer than any garbage collection or busy minute, shorter than a night
                     hang_seconds=120.0,
                     # the scheduler waits for its running tasks, which may be repeated at any time
