@@ -94,8 +94,8 @@ def inbound_dags(found: MappingSet, only: str | None = None) -> dict[str, DAG]:
 @task
 def pull(erp: str, feed: str) -> int:
     """Land what the ERP has; returns the batch's id. Skipped where another process is at it."""
-    from sync.context import Context
-    from sync.pull import pull as pull_feed
+    from sync.context import Context  # noqa: PLC0415 - heavy
+    from sync.pull import pull as pull_feed  # noqa: PLC0415 - heavy
 
     try:
         with Context.open(Settings.read()) as context:
@@ -110,8 +110,8 @@ def pull(erp: str, feed: str) -> int:
 @task
 def load(batch_id: int) -> dict[str, Any]:
     """Judge and apply a landed batch; returns `run_id` and `state` (`done` or `held`)."""
-    from sync.context import Context
-    from sync.load import load as load_batch
+    from sync.context import Context  # noqa: PLC0415 - heavy
+    from sync.load import load as load_batch  # noqa: PLC0415 - heavy
 
     try:
         with Context.open(Settings.read()) as context:
@@ -126,9 +126,9 @@ def load(batch_id: int) -> dict[str, Any]:
 @task
 def reconcile(loaded: dict[str, Any]) -> None:
     """Compare the totals of all sides, then retry what waited for this feed's rows."""
-    from sync.context import Context
-    from sync.reconcile import reconcile as reconcile_run
-    from sync.retry import retry_waiting
+    from sync.context import Context  # noqa: PLC0415 - heavy
+    from sync.reconcile import reconcile as reconcile_run  # noqa: PLC0415 - heavy
+    from sync.retry import retry_waiting  # noqa: PLC0415 - heavy
 
     run_id = int(loaded["run_id"])
     if loaded["state"] == "held":

@@ -144,7 +144,7 @@ def _is_given(feed: Feed, mapping: FeedMapping, part: str) -> bool:
 
 def _duration(minutes: int) -> str:
     return (
-        f"{minutes // 60} hours" if minutes >= 120 and minutes % 60 == 0 else f"{minutes} minutes"
+        f"{minutes // 60} hours" if minutes >= 120 and minutes % 60 == 0 else f"{minutes} minutes"  # noqa: PLR2004 - said right here
     )
 
 

@@ -213,7 +213,7 @@ def _handler(practice: Practice) -> type[BaseHTTPRequestHandler]:
             except (LookupError, TypeError, ValueError) as error:
                 self._answer(400, {"error": str(error)})
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
             """Keep quiet."""
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:

@@ -152,14 +152,14 @@ def _find(ctx: Context, part: Part, key: list[str]) -> Row:
         )
     shown = "; ".join(" ".join(str(row[name]) for name in names) for row in rows[:10])
     raise Misconfigured(
-        f"{'more than 10' if len(rows) > 10 else len(rows)} rows of {part.name} begin with "
+        f"{'more than 10' if len(rows) > 10 else len(rows)} rows of {part.name} begin with "  # noqa: PLR2004 - said right here
         f"{' '.join(key)}",
         code="ambiguous_key",
         remedy=f"Name one: {shown}.",
     )
 
 
-def _evidence(
+def _evidence(  # noqa: PLR0917 - its options
     ctx: Context, erp: ErpMapping, part: Part, batch: Row, pages: list[PageRow], record_no: int
 ) -> tuple[_Record, Row]:
     """The record in its page, its bytes, and whether they still have the hash they landed with."""
@@ -204,7 +204,7 @@ def _evidence(
     }
 
 
-def _search(
+def _search(  # noqa: PLR0917 - its options
     ctx: Context, plan: ReadPlan, part: str, folder: str, pages: list[PageRow], record_no: int
 ) -> tuple[PageRow, _Record, int] | None:
     """(page, record, its number in that page), reading no more pages than needed."""

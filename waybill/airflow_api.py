@@ -113,7 +113,7 @@ class AirflowApi:
                 states[f"{task['task_id']}{mapped}"] = task["state"]
         return states
 
-    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any | None:
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any | None:  # noqa: ANN401 - any JSON
         """What a task of a run returned, as JSON; None where it returned nothing."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/xcomEntries/return_value"
         try:
@@ -179,7 +179,7 @@ class AirflowApi:
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 - our own http address
             self._address + path, data=data, headers=headers, method=method
         )
         try:

@@ -18,9 +18,9 @@ def release(settings: Settings, run_id: int, reason: str) -> None:
 
     Refused if the batch was superseded, or would no longer change what the held run showed.
     """
-    from sync.release import release as release_run
-    from waybill.cli_sync import report
-    from waybill.installation import actor, opened
+    from sync.release import release as release_run  # noqa: PLC0415 - heavy
+    from waybill.cli_sync import report  # noqa: PLC0415 - heavy
+    from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         outcome = release_run(context, run_id, reason=reason, actor=actor())
@@ -33,8 +33,8 @@ def release(settings: Settings, run_id: int, reason: str) -> None:
 @click.pass_obj
 def refuse(settings: Settings, run_id: int, reason: str) -> None:
     """Throw a held batch out; the portal keeps what it has."""
-    from sync.release import refuse as refuse_run
-    from waybill.installation import actor, opened
+    from sync.release import refuse as refuse_run  # noqa: PLC0415 - heavy
+    from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         refuse_run(context, run_id, reason=reason, actor=actor())
@@ -52,10 +52,10 @@ def refuse(settings: Settings, run_id: int, reason: str) -> None:
 @click.pass_obj
 def replay(settings: Settings, batch_id: int, mapping_sha256: str | None, *, since: bool) -> None:
     """Judge a batch's kept bytes again, with the mapping of today. The ERP is not asked."""
-    from sync.replay import replay as replay_batch
-    from sync.replay import replay_since
-    from waybill.cli_sync import report
-    from waybill.installation import actor, opened
+    from sync.replay import replay as replay_batch  # noqa: PLC0415 - heavy
+    from sync.replay import replay_since  # noqa: PLC0415 - heavy
+    from waybill.cli_sync import report  # noqa: PLC0415 - heavy
+    from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
     if since and mapping_sha256:
         raise click.UsageError("--since always uses the mapping of today; leave --mapping out.")

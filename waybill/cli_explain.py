@@ -28,9 +28,9 @@ def explain(
       waybill explain product anvil 000000000000001234
       waybill explain price anvil HEADER 10
       waybill explain invoice_line birch INV-17 1
-    """
-    from sync.explain import explain as explain_row
-    from waybill.installation import opened
+    """  # noqa: D301 - click marks what it must not rewrap
+    from sync.explain import explain as explain_row  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         found = explain_row(context, table, list(key))
@@ -54,7 +54,7 @@ def _only(found: dict[str, Any], field: str) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from sync.explain import field_line
+    from sync.explain import field_line  # noqa: PLC0415 - heavy
 
     key = " ".join(cell(part) for part in found["key"])
     click.secho(f"{found['table']} {found['erp']} {key}", bold=True)

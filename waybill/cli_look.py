@@ -30,8 +30,8 @@ def feeds(settings: Settings, erp: str | None, *, as_json: bool) -> None:
 
     Ends with exit code 1 if a feed is late or a batch is held.
     """
-    from sync import history
-    from waybill.installation import opened
+    from sync import history  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         if erp is not None:
@@ -73,8 +73,8 @@ def runs(
 
     read = inserted + updated + unchanged + superseded + quarantined + deferred, always.
     """
-    from sync import history
-    from waybill.installation import opened
+    from sync import history  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         rows = history.runs(context, erp=erp, feed=feed, state=state, limit=limit)
@@ -87,8 +87,8 @@ def runs(
 @click.pass_obj
 def run(settings: Settings, run_id: int, *, as_json: bool) -> None:
     """All about one run: counts, stops, checks, totals, evidence."""
-    from sync import history
-    from waybill.installation import opened
+    from sync import history  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         found = history.run(context, run_id)
@@ -152,8 +152,8 @@ def batches(
     as_json: bool,
 ) -> None:
     """The newest batches: what was pulled and what became of it."""
-    from sync import history
-    from waybill.installation import opened
+    from sync import history  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         rows = history.batches(context, erp=erp, feed=feed, state=state, limit=limit)

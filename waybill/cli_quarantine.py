@@ -31,7 +31,7 @@ def quarantine() -> None:
 
     Correct the record in the ERP: the next batch takes it and closes the item. Or correct the
     mapping and `waybill replay BATCH`. Discard what shall stay out.
-    """
+    """  # noqa: D301 - click marks what it must not rewrap
 
 
 @quarantine.command("list")
@@ -47,7 +47,7 @@ def quarantine() -> None:
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with every column.")
 @click.pass_obj
-def list_items(
+def list_items(  # noqa: PLR0917 - its options
     settings: Settings,
     erp: str | None,
     feed: str | None,
@@ -58,8 +58,8 @@ def list_items(
     as_json: bool,
 ) -> None:
     """The quarantined records, last seen first."""
-    from sync import history
-    from waybill.installation import opened
+    from sync import history  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         if erp is not None:
@@ -76,8 +76,8 @@ def list_items(
 @click.pass_obj
 def show_item(settings: Settings, item_id: int, *, as_json: bool) -> None:
     """One record: every reason, the ERP's own text, what was tried."""
-    from sync import history
-    from waybill.installation import opened
+    from sync import history  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         item = history.quarantine_item(context, item_id)
@@ -117,8 +117,9 @@ def show_item(settings: Settings, item_id: int, *, as_json: bool) -> None:
 @click.pass_obj
 def discard(settings: Settings, item_id: int, reason: str) -> None:
     """Leave a record out for good, as long as the ERP sends it unchanged."""
-    from sync.quarantine import discard as discard_item
-    from waybill.installation import actor, opened
+    from sync.quarantine import discard as discard_item  # noqa: PLC0415 - heavy
+
+    from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         discard_item(context, item_id, reason=reason, actor=actor())

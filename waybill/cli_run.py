@@ -18,9 +18,9 @@ def up(settings: Settings, data: str, *, practice: bool) -> None:
 
     DAGs of new ERPs come up paused: switch them on in Airflow's UI. What dies is started again.
     """
-    from portal_db.migrate import migrate as migrate_database
-    from waybill.practice import PracticeErps, mapped_for
-    from waybill.stack import Stack
+    from portal_db.migrate import migrate as migrate_database  # noqa: PLC0415 - heavy
+    from waybill.practice import PracticeErps, mapped_for  # noqa: PLC0415 - heavy
+    from waybill.stack import Stack  # noqa: PLC0415 - heavy
 
     if practice:
         settings = mapped_for(settings, data)
@@ -61,7 +61,7 @@ def demo(
     Shows progress, then a table and the addresses to open; stays until Ctrl-C. A second start
     reuses what is there. With --once: exit code 0 only if every run is done and adds up.
     """
-    from waybill.demo import Demo
+    from waybill.demo import Demo  # noqa: PLC0415 - heavy
 
     chosen = str(Path(data).absolute()) if data else size
     well = Demo(settings, chosen, seed).run(once=once, json_file=json_file)
@@ -73,7 +73,7 @@ def demo(
 @click.pass_obj
 def stop(settings: Settings) -> None:
     """Stop what `waybill up` or `waybill demo` started here."""
-    from waybill.stack import stop_running
+    from waybill.stack import stop_running  # noqa: PLC0415 - heavy
 
     click.echo("Stopped." if stop_running(settings) else "Nothing was running.")
 
@@ -85,9 +85,9 @@ def db_url(settings: Settings) -> None:
 
     \b
       psql "$(waybill db-url)"
-    """
-    from mappings.errors import Misconfigured
-    from portal_db import server
+    """  # noqa: D301 - click marks what it must not rewrap
+    from mappings.errors import Misconfigured  # noqa: PLC0415 - heavy
+    from portal_db import server  # noqa: PLC0415 - heavy
 
     url = server.database_url(settings)
     if url is None:
@@ -103,9 +103,9 @@ def db_url(settings: Settings) -> None:
 @click.pass_obj
 def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema; does nothing where it is."""
-    from mappings.private_files import make_home
-    from portal_db import server
-    from portal_db.migrate import migrate as migrate_database
+    from mappings.private_files import make_home  # noqa: PLC0415 - heavy
+    from portal_db import server  # noqa: PLC0415 - heavy
+    from portal_db.migrate import migrate as migrate_database  # noqa: PLC0415 - heavy
 
     make_home(settings)
     with server.serving(settings) as url:
@@ -118,7 +118,7 @@ def migrate(settings: Settings) -> None:
 @click.pass_obj
 def airflow(settings: Settings, arguments: tuple[str, ...]) -> None:
     """Airflow's own command, with the right environment: `waybill airflow dags list`."""
-    from waybill.airflow_process import airflow_command
+    from waybill.airflow_process import airflow_command  # noqa: PLC0415 - heavy
 
     code = airflow_command(settings, arguments)
     if code:
@@ -127,8 +127,8 @@ def airflow(settings: Settings, arguments: tuple[str, ...]) -> None:
 
 def practice_only(settings: Settings, data: str, seed: int) -> None:
     """The practice ERPs without Airflow, until Ctrl-C."""
-    from waybill.practice import PracticeErps, mapped_for
-    from waybill.stack import Stack
+    from waybill.practice import PracticeErps, mapped_for  # noqa: PLC0415 - heavy
+    from waybill.stack import Stack  # noqa: PLC0415 - heavy
 
     settings = mapped_for(settings, data)
     erps = PracticeErps(settings, data, seed)
@@ -141,9 +141,9 @@ def practice_only(settings: Settings, data: str, seed: int) -> None:
 
 def announce(settings: Settings, addresses: dict[str, str]) -> None:
     """Add addresses to run.json, for `waybill stop` and for people."""
-    from dataclasses import replace
+    from dataclasses import replace  # noqa: PLC0415 - heavy
 
-    from waybill.run_file import read_run, write_run
+    from waybill.run_file import read_run, write_run  # noqa: PLC0415 - heavy
 
     run = read_run(settings)
     if run is not None:
@@ -152,8 +152,8 @@ def announce(settings: Settings, addresses: dict[str, str]) -> None:
 
 def show_addresses(settings: Settings, database_url: str) -> None:
     """What can be opened now, and with which password."""
-    from mappings.private_files import PASSWORDS_FILE
-    from waybill.run_file import read_run
+    from mappings.private_files import PASSWORDS_FILE  # noqa: PLC0415 - heavy
+    from waybill.run_file import read_run  # noqa: PLC0415 - heavy
 
     run = read_run(settings)
     for name, address in (run.addresses if run else {}).items():

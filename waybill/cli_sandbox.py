@@ -15,7 +15,7 @@ def sandbox() -> None:
       waybill sandbox start --data tiny
       waybill sandbox fault anvil rate_limit --seconds 2
       waybill sandbox night
-    """
+    """  # noqa: D301 - click marks what it must not rewrap
 
 
 @sandbox.command()
@@ -24,7 +24,7 @@ def sandbox() -> None:
 @click.pass_obj
 def start(settings: Settings, data: str, seed: int) -> None:
     """Start them without anything else, and stay until Ctrl-C."""
-    from waybill.cli_run import practice_only
+    from waybill.cli_run import practice_only  # noqa: PLC0415 - heavy
 
     practice_only(settings, data, seed)
 
@@ -37,11 +37,11 @@ def start(settings: Settings, data: str, seed: int) -> None:
 @click.option("--after", default=0, help="Requests that pass untouched first.")
 @click.option("--seconds", default=0.0, help="Of `slow`; what `rate_limit` asks for.")
 @click.pass_obj
-def fault(
+def fault(  # noqa: PLR0917 - its options
     settings: Settings, erp: str, name: str, times: int, where: str, after: int, seconds: float
 ) -> None:
     """Make a practice ERP misbehave; `waybill sandbox faults` names the ways."""
-    from waybill.practice import ask_practice
+    from waybill.practice import ask_practice  # noqa: PLC0415 - heavy
 
     body = {"erp": erp, "name": name, "times": times or None, "where": where}
     ask_practice(settings, "/fault", {**body, "after": after, "seconds": seconds})
@@ -53,8 +53,8 @@ def fault(
 @click.pass_obj
 def faults(settings: Settings, *, as_json: bool) -> None:
     """The ways in which a practice ERP can misbehave."""
-    from waybill.output import show
-    from waybill.practice import ask_practice
+    from waybill.output import show  # noqa: PLC0415 - heavy
+    from waybill.practice import ask_practice  # noqa: PLC0415 - heavy
 
     known = ask_practice(settings, "/", None)["scenarios"]
     rows = [{"name": name, "does": does} for name, does in known.items()]
@@ -65,7 +65,7 @@ def faults(settings: Settings, *, as_json: bool) -> None:
 @click.pass_obj
 def behave(settings: Settings) -> None:
     """Disarm every fault."""
-    from waybill.practice import ask_practice
+    from waybill.practice import ask_practice  # noqa: PLC0415 - heavy
 
     ask_practice(settings, "/behave", {})
     click.echo("They behave.")
@@ -77,7 +77,7 @@ def behave(settings: Settings) -> None:
 @click.pass_obj
 def night(settings: Settings, share: float, seed: int | None) -> None:
     """Let a day of business pass: some records change, some come, some go."""
-    from waybill.practice import ask_practice
+    from waybill.practice import ask_practice  # noqa: PLC0415 - heavy
 
     body: dict[str, float] = {"share": share} | ({} if seed is None else {"seed": seed})
     nights = ask_practice(settings, "/night", body)["nights"]

@@ -42,11 +42,11 @@ def sync(settings: Settings, erp: str, feed: str | None, *, as_json: bool) -> No
     required feed of another ERP must have been loaded before. Goes on with the next feed when one
     fails, and says so at the end.
     """
-    from mappings.errors import WaybillError
-    from sync.feed import sync_feed
-    from sync.order import in_order
-    from waybill.cli import exit_code
-    from waybill.installation import opened
+    from mappings.errors import WaybillError  # noqa: PLC0415 - heavy
+    from sync.feed import sync_feed  # noqa: PLC0415 - heavy
+    from sync.order import in_order  # noqa: PLC0415 - heavy
+    from waybill.cli import exit_code  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     found: list[tuple[str, str, Outcome | None]] = []
     worst: WaybillError | None = None
@@ -79,8 +79,8 @@ def check(settings: Settings, erp: str | None, *, as_json: bool) -> None:
     Without ERP: all of them. Exit code 3 if something is wrong, 1 if only sample records would be
     quarantined.
     """
-    from sync.check import check as check_erp
-    from waybill.installation import opened
+    from sync.check import check as check_erp  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:
         known = {**context.mappings.mappings, **context.mappings.broken}
@@ -120,8 +120,8 @@ def report(found: list[tuple[str, str, Outcome | None]], *, as_json: bool) -> bo
 @contextmanager
 def drawn(title: str) -> Iterator[Progress]:
     """A progress bar on the terminal (on stderr); nothing where there is none."""
-    from rich.console import Console
-    from rich.progress import (
+    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.progress import (  # noqa: PLC0415 - heavy
         BarColumn,
         MofNCompleteColumn,
         Progress,

@@ -114,8 +114,8 @@ class Demo:
         ]
 
     def _sync(self, context: Context, api: AirflowApi, feeds: list[Feed]) -> None:
-        from rich.console import Console
-        from rich.live import Live
+        from rich.console import Console  # noqa: PLC0415 - heavy
+        from rich.live import Live  # noqa: PLC0415 - heavy
 
         console = Console(stderr=True)
         deadline = time.monotonic() + _LONGEST_SECONDS

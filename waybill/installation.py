@@ -23,11 +23,11 @@ def opened(settings: Settings) -> Iterator[Context]:
 
     The embedded server is started, and stopped again, if nobody else runs it.
     """
-    import psycopg
+    import psycopg  # noqa: PLC0415 - heavy
 
-    from portal_db import server
-    from portal_db.migrate import migrate
-    from sync.context import Context
+    from portal_db import server  # noqa: PLC0415 - heavy
+    from portal_db.migrate import migrate  # noqa: PLC0415 - heavy
+    from sync.context import Context  # noqa: PLC0415 - heavy
 
     make_home(settings)
     with server.serving(settings) as url:

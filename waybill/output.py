@@ -48,7 +48,7 @@ def to_json(value: object) -> str:
 
 def print_table(rows: Iterable[Row], columns: Sequence[str], *, title: str | None = None) -> None:
     """A table on the terminal; a heading is the column's name with spaces."""
-    from rich.console import Console
+    from rich.console import Console  # noqa: PLC0415 - heavy
 
     console = Console()
     if not console.is_terminal:
@@ -56,11 +56,11 @@ def print_table(rows: Iterable[Row], columns: Sequence[str], *, title: str | Non
     console.print(table(rows, columns, title=title))
 
 
-def table(rows: Iterable[Row], columns: Sequence[str], *, title: str | None = None) -> Any:
+def table(rows: Iterable[Row], columns: Sequence[str], *, title: str | None = None) -> Any:  # noqa: ANN401 - any JSON
     """The same as something that rich can draw."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from rich import box  # noqa: PLC0415 - heavy
+    from rich.table import Table  # noqa: PLC0415 - heavy
+    from rich.text import Text  # noqa: PLC0415 - heavy
 
     rows = list(rows)
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
@@ -103,7 +103,7 @@ def age(seconds: float | None) -> str:
     if seconds is None:
         return "never"
     minutes, hours = int(seconds) // 60, int(seconds) // 3600
-    if hours >= 48:
+    if hours >= 48:  # noqa: PLR2004 - said right here
         return f"{hours // 24} days"
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
