@@ -23,7 +23,7 @@ from mappings.feeds import FEEDS, PARTS
 from mappings.reading import parse_mapping
 from mappings.spec import ErpMapping, FieldMapping
 from mappings.vocabulary import Part
-from portal_db.apply import key_json
+from portal_db.keys import key_text
 from portal_db.ledger import PageRow, read_pages
 from sync.context import Context
 from sync.history import closest
@@ -128,7 +128,7 @@ def _find(ctx: Context, part: Part, key: list[str]) -> Row:
         sql.SQL("t.{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in given
     )
     statement = sql.SQL("SELECT t.*, {} AS _key_json FROM portal.{} t WHERE {} LIMIT 11").format(
-        sql.SQL(key_json(part, "t")),  # pyright: ignore[reportArgumentType] - from declarations
+        sql.SQL(key_text(part, "t")),  # pyright: ignore[reportArgumentType] - from declarations
         sql.Identifier(part.name),
         where,
     )

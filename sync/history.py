@@ -7,7 +7,7 @@ first. Must not: change a row, or reach an ERP or the landing store.
 from __future__ import annotations
 
 import difflib
-import json
+import re
 from collections.abc import Iterable
 from typing import Any, LiteralString
 
@@ -188,7 +188,7 @@ def quarantine(
         {"erp": erp, "feed": feed, "code": code, "state": state, "limit": limit},
     )
     for row in rows:
-        row["key"] = _key_text(row["key"])
+        row["key"] = _key_words(row["key"])
     return rows
 
 
@@ -210,7 +210,7 @@ def quarantine_item(ctx: Context, item_id: int) -> Row:
         "WHERE quarantine_id = %(id)s ORDER BY id",
         {"id": item_id},
     )
-    return {**found[0], "key": _key_text(found[0]["key"]), "attempts_made": attempts}
+    return {**found[0], "key": _key_words(found[0]["key"]), "attempts_made": attempts}
 
 
 def closest(word: str, known: Iterable[str], what: str) -> str:
@@ -229,6 +229,14 @@ def _rows(ctx: Context, sql: str, parameters: Row | None = None) -> list[Row]:
         return cursor.execute(sql.encode(), parameters or {}).fetchall()
 
 
-def _key_text(key: str | None) -> str | None:
-    """The key as people type it: `["A","1"]` is stored, `A 1` is shown."""
-    return None if key is None else " ".join(str(part) for part in json.loads(key))
+def _key_words(key: str | None) -> str | None:
+    r"""The key as people type it: `A\|1|2` is stored, `A|1 2` is shown."""
+    if key is None:
+        return None
+    words = [""]
+    for token in re.findall(r"\\.|\||[^\\|]+", key):
+        if token == "|":
+            words.append("")
+        else:
+            words[-1] += token.removeprefix("\\") if len(token) > 1 else token
+    return " ".join(words)

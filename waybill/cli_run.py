@@ -18,7 +18,6 @@ def up(settings: Settings, data: str, *, practice: bool) -> None:
 
     DAGs of new ERPs come up paused: switch them on in Airflow's UI. What dies is started again.
     """
-    from portal_db.migrate import migrate as migrate_database  # noqa: PLC0415 - heavy
     from waybill.practice import PracticeErps, mapped_for  # noqa: PLC0415 - heavy
     from waybill.stack import Stack  # noqa: PLC0415 - heavy
 
@@ -27,7 +26,6 @@ def up(settings: Settings, data: str, *, practice: bool) -> None:
     erps = PracticeErps(settings, data) if practice else None
     services = [erps.service()] if erps else []
     with Stack(settings, services, progress=told) as stack:
-        migrate_database(stack.database_url)
         if erps is not None:
             announce(settings, erps.connect())
         stack.wait_until_healthy()

@@ -18,7 +18,6 @@ from dags.pages import broken_dag_id, dag_id
 from mappings.errors import WaybillError
 from mappings.settings import Settings
 from portal_db.ledger import COUNTS
-from portal_db.migrate import migrate
 from sync import history
 from sync.context import Context
 from sync.order import in_order, required
@@ -82,7 +81,6 @@ class Demo:
         Without `once` it stays until Ctrl-C. Everything it started is stopped at the end.
         """
         with Stack(self._settings, [self._practice.service()], progress=told) as stack:
-            migrate(stack.database_url)
             announce(self._settings, self._practice.connect())
             stack.wait_until_healthy()
             api = stack.airflow_api()
