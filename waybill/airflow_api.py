@@ -113,6 +113,17 @@ class AirflowApi:
                 states[f"{task['task_id']}{mapped}"] = task["state"]
         return states
 
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any | None:  # noqa: ANN401 - any JSON
+        """What a task of a run returned, as JSON; None where it returned nothing."""
+        path = f"{_run(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/xcomEntries/return_value"
+        try:
+            value = self._call("GET", path).get("value")
+        except WaybillError as error:
+            if error.code == str(_NOT_FOUND):
+                return None
+            raise
+        return json.loads(value) if isinstance(value, str) else value
+
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float) -> str:
         """The final state of a run: `success` or `failed`. Raises Transient past the time."""
         deadline = time.monotonic() + seconds
