@@ -77,7 +77,6 @@ class Faults:
             self._armed.clear()
 
     def take(
-<<<<<<< HEAD
         self, request: str, only: Container[str] | None = None
     ) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
@@ -87,17 +86,6 @@ class Faults:
         with self._lock:
             for fault in self._armed:
                 if fault.where not in request or (only is not None and fault.name not in only):
-=======
-        self, request: str, among: frozenset[str] | None = None
-    ) -> tuple[str, float] | None:
-        """The (name, seconds) of the fault for this request, or None; counts it as shown.
-
-        `among`: only these names make sense at this moment; others stay armed for a later one.
-        """
-        with self._lock:
-            for fault in self._armed:
-                if fault.where not in request or (among is not None and fault.name not in among):
->>>>>>> sftp
                     continue
                 if fault.after > 0:
                     fault.after -= 1
