@@ -7,8 +7,10 @@ value, and must not decide what a cursor means to a feed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote
@@ -32,7 +34,8 @@ class ODataConnector:
 
     Times in seconds. `longest_wait`: what the ERP may ask us to wait before it becomes the
     caller's business (RateLimited). `tries` of one request, the first among them; a refused
-    sign-in is never tried again.
+    sign-in is never tried again. `deadline`: what one `read` may take in all, the caller's own
+    work on the pages not counted.
     """
 
     def __init__(
@@ -44,8 +47,10 @@ class ODataConnector:
         connect_timeout: float = 10.0,
         tries: int = 4,
         longest_wait: float = 5.0,
+        deadline: float = 3600.0,
     ) -> None:
         limits = Limits(request_timeout, connect_timeout, tries, longest_wait)
+        self._deadline = deadline
         self._erp = erp
         self._session = Session(connection, erp, limits)
 
@@ -81,7 +86,7 @@ class ODataConnector:
             coming: Future[tuple[Answer, Seen]] | None
             coming = pool.submit(walk.get, walk.first_url)
             while coming is not None:
-                answer, seen = coming.result()
+                answer, seen = walk.waited(coming, self._deadline)
                 link = walk.take(answer, seen)
                 coming = None if link is None else pool.submit(walk.get, link)
                 yield Page(
@@ -124,6 +129,7 @@ class _Walk:
     declared_last: int | None = None
     cursor: str | None = None
     opening: Answer | None = None
+    waited_for: float = 0.0
     notes: list[str] = field(default_factory=list)
     _links: set[str] = field(default_factory=set)
 
@@ -152,7 +158,9 @@ class _Walk:
         changed = None
         if self.since is not None:
             if source.cursor is None:
-                message = f"{source.entity}: there is a cursor to start from, but none in the mapping"
+                message = (
+                    f"{source.entity}: there is a cursor to start from, but none in the mapping"
+                )
                 remedy = "Name the `cursor` property in the mapping's source."
                 raise Misconfigured(message, erp=self.session.erp, code="cursor", remedy=remedy)
             changed = f"{source.cursor} ge {odata_page.literal(self.since)}"
@@ -178,6 +186,17 @@ class _Walk:
             return odata_page.look(answer.content, self.source.records, self.source.cursor, what)
 
         return self.session.get_checked(url, self._headers, what, looked)
+
+    def waited(self, coming: Future[tuple[Answer, Seen]], deadline: float) -> tuple[Answer, Seen]:
+        """The page that is coming, once it is there. Transient (`timeout`) past the deadline."""
+        began = time.monotonic()
+        try:
+            return coming.result(max(0.0, deadline - self.waited_for))
+        except FutureTimeoutError:
+            message = f"{self.source.entity}: not all pages came in {deadline:g} s"
+            raise Transient(message, erp=self.session.erp, code="timeout") from None
+        finally:
+            self.waited_for += time.monotonic() - began
 
     def take(self, answer: Answer, seen: Seen) -> str | None:
         """Count a page in; gives the address of the next one, None at the end.

@@ -36,11 +36,11 @@ def problem(answer: httpx.Response, body: bytes, what: str, now: datetime) -> Wa
     said = said_in(body)
     if answer.is_success:
         if is_html(answer, body):
-            return Transient(f"{what}: an HTML page with status {status} instead of data", code="html")
+            return Transient(
+                f"{what}: an HTML page with status {status} instead of data", code="html"
+            )
         return None
-    if status == httpx.codes.TOO_MANY_REQUESTS or (
-        status in {400, 403} and _THROTTLE.search(said)
-    ):
+    if status == httpx.codes.TOO_MANY_REQUESTS or (status in {400, 403} and _THROTTLE.search(said)):
         return RateLimited(
             f"{what}: too many requests ({status}{said})",
             retry_after=retry_after(answer, now),
@@ -49,7 +49,9 @@ def problem(answer: httpx.Response, body: bytes, what: str, now: datetime) -> Wa
     if status == httpx.codes.SERVICE_UNAVAILABLE:
         wait = retry_after(answer, now)
         if wait is not None:
-            return RateLimited(f"{what}: out of service (503{said})", retry_after=wait, code="maintenance")
+            return RateLimited(
+                f"{what}: out of service (503{said})", retry_after=wait, code="maintenance"
+            )
         return Transient(f"{what}: out of service (503{said})", code="maintenance")
     if status in _PASSING or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         if status == httpx.codes.NOT_IMPLEMENTED:
@@ -92,7 +94,7 @@ def _refusal(answer: httpx.Response, status: int, said: str, what: str) -> Waybi
         return SourceChanged(
             f"{what}: the ERP does not understand the query (400{said})",
             code="bad_request",
-            remedy="Compare `filter`, `cursor` and `expand` in the mapping with the ERP's metadata.",
+            remedy="Compare `filter`, `cursor` and `expand` with the ERP's metadata.",
         )
     return Misconfigured(f"{what}: refused ({status}{said})", code="refused")
 
@@ -109,7 +111,7 @@ def broken_wire(error: httpx.HTTPError | httpx.InvalidURL, what: str) -> Waybill
         return Misconfigured(
             f"{what}: the server's certificate is not trusted",
             code="security",
-            remedy="Check the server; set `ca_file` of the connection if it has an authority of its own.",
+            remedy="Check the server; `ca_file` of the connection names an authority of your own.",
         )
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
         return Transient(f"{what}: no connection", code="connect")
@@ -173,7 +175,11 @@ def said_in(body: bytes) -> str:
     elif isinstance(error, dict):
         message = error.get("message")
         parts = [error.get("code"), message.get("value") if isinstance(message, dict) else message]
-        parts += [one.get("o:errorCode") for one in found.get("o:errorDetails", ()) if isinstance(one, dict)]
+        parts += [
+            one.get("o:errorCode")
+            for one in found.get("o:errorDetails", ())
+            if isinstance(one, dict)
+        ]
     else:
         return ""
     text = ": ".join(" ".join(str(part).split()) for part in parts if part)

@@ -108,7 +108,9 @@ def _order(text: str) -> tuple[int, Decimal, Decimal, str]:
 def _decoder(path: tuple[str, ...], steps: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     kind: Any = Any
     for name in reversed(steps):
-        kind = msgspec.defstruct("Record", [("inner", kind | None, None)], rename={"inner": name}, gc=False)
+        kind = msgspec.defstruct(
+            "Record", [("inner", kind | None, None)], rename={"inner": name}, gc=False
+        )
     if not steps:
         kind = msgspec.defstruct("Record", [], gc=False)
     kind = list[kind]
@@ -134,9 +136,9 @@ def _cursors(records: Sequence[Any], steps: tuple[str, ...]) -> list[str]:
     return [str(value) for value in values if value is not None and value != ""]
 
 
-def _descend(value: Any, depth: int) -> Any:
+def _descend(value: object, depth: int) -> object:
     for _ in range(depth):
-        value = None if value is None else value.inner
+        value = getattr(value, "inner", None)
     return value
 
 

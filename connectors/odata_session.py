@@ -63,7 +63,9 @@ class Session:
         self.erp = erp
         self.limits = limits
         self.root = httpx.URL(_address(connection, "service_root", erp).rstrip("/"))
-        self._token_url = connection.extra.get("token_url") and _address(connection, "token_url", erp)
+        self._token_url = connection.extra.get("token_url") and _address(
+            connection, "token_url", erp
+        )
         authority = connection.extra.get("ca_file")
         self._client = httpx.Client(
             timeout=httpx.Timeout(limits.request_timeout, connect=limits.connect_timeout),
@@ -243,7 +245,9 @@ class Session:
             form["scope"] = extra["scope"]
         answer = self._client.post(token_url, data=form, headers={"Accept": "application/json"})
         if answer.status_code in {400, 401, 403}:
-            raise self._sign_in_refused(f"{answer.status_code}{odata_answers.said_in(answer.content)}")
+            raise self._sign_in_refused(
+                f"{answer.status_code}{odata_answers.said_in(answer.content)}"
+            )
         self._refuse(answer, answer.content, "sign-in")
         try:
             grant = msgspec.json.decode(answer.content, type=_Grant)
@@ -259,7 +263,7 @@ class Session:
             f"sign-in refused ({said})",
             erp=self.erp,
             code="auth",
-            remedy=f'Update the client id and secret of connection "{self.connection.id}", then retry.',
+            remedy=f'Update the secret of connection "{self.connection.id}", then retry.',
         )
 
 

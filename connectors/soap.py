@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 PAGE_BYTES: Final = 512 * 1024 * 1024
 _ERROR_BYTES: Final = 1024 * 1024
-_PIECE: Final = 64 * 1024
 _TRIES: Final = 4
 _LONGEST_WAIT: Final = 5.0
 
@@ -48,10 +47,11 @@ _LONGEST_WAIT: Final = 5.0
 class SoapConnector:
     """One account at one SOAP ERP. Use as a context manager.
 
-    `timeout`: seconds for a whole call; `connect_timeout`: to reach the ERP. `cache`: folder in
+    `timeout`: seconds for a whole call (silence that begins late may last as long again);
+    `connect_timeout`: to reach the ERP. `cache`: folder in
     which the WSDL is pinned; without it the WSDL is read once a process. Connection extras:
     `wsdl`, `endpoint`, `wsse` (`digest` or `text`), `documents` ("operation request-element
-    answer-element" for `fetch`), `wsdl_cache`.
+    answer-element" for `fetch`), `check_operation`.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class SoapConnector:
                 if wrong is not None:
                     raise wrong
                 limit = self._page_bytes if reply.status_code == httpx.codes.OK else _ERROR_BYTES
-                for piece in reply.iter_bytes(_PIECE):
+                for piece in reply.iter_bytes():  # as they come: a size would wait for it
                     size += len(piece)
                     if size > limit:
                         raise self._too_large(operation, limit)

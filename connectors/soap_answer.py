@@ -47,29 +47,27 @@ class Answer:
 class Scan:
     """Feed it the bytes as they come, then `close` it. Raises NotWhole and Forbidden."""
 
-    def __init__(self, source: SoapSource | None = None) -> None:
+    def __init__(self, source: SoapSource) -> None:
         self.answer = Answer()
-        self._above = record_path(source)[:3] if source else ()
-        self._record: tuple[Segment, ...] = ()
-        self._wanted: dict[str, tuple[Segment, ...]] = {}
-        self._cursor: str | None = None
-        filters = {_FAULT.filter}
-        if source is not None:
-            prefixes = namespaces_of(source)
-            self._record = record_path(source)
-            named = {
-                "token": source.page.response if source.page else None,
-                "declared": source.count,
-                "error": source.error,
-                "error_text": source.error_text,
-            }
-            self._wanted = {
-                name: self._above + segments(path, prefixes) for name, path in named.items() if path
-            }
-            if source.cursor:
-                self._cursor = "/".join(s.filter for s in segments(source.cursor, prefixes))
-            filters |= {path[-1].filter for path in (self._record, *self._wanted.values())}
-        filters.discard(Segment(None, "*").filter)
+        prefixes = namespaces_of(source)
+        self._record = record_path(source)
+        above = self._record[:3]  # Envelope/Body/answer
+        self._itself = self._record == above
+        named = {
+            "token": source.page.response if source.page else None,
+            "declared": source.count,
+            "error": source.error,
+            "error_text": source.error_text,
+        }
+        self._wanted = {
+            name: above + segments(path, prefixes) for name, path in named.items() if path
+        }
+        self._cursor = None
+        if source.cursor:
+            self._cursor = "/".join(s.filter for s in segments(source.cursor, prefixes))
+        filters = {_FAULT.filter, *(path[-1].filter for path in self._wanted.values())}
+        if not self._itself:
+            filters.add(self._record[-1].filter)
         self._parser = etree.XMLPullParser(
             events=("end",),
             tag=tuple(filters),
@@ -98,13 +96,13 @@ class Scan:
             raise NotWhole(str(error.msg)) from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise Forbidden
-        if self._record and self._record == self._above:
+        if self._itself:
             self.answer.records = 0 if self.answer.fault_code else 1
         return self.answer
 
     def _look(self, element: etree._Element) -> None:
         path = _path_of(element)
-        if self._record and _same(path, self._record):
+        if not self._itself and _same(path, self._record):
             self._count(element)
             return
         for name, wanted in self._wanted.items():

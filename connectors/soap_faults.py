@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from mappings.errors import (
     Misconfigured,
     RateLimited,
-    Refused,
     SourceChanged,
     Transient,
     WaybillError,
@@ -107,13 +106,13 @@ class Wording:
             return Misconfigured(self.clean(said), erp=self.erp, code="fault")
         return self.broken(said, "fault")
 
-    def business(self, operation: str, code: str, text: str) -> Refused:
-        """A business error inside HTTP 200."""
-        return Refused(
+    def business(self, operation: str, code: str, text: str) -> Misconfigured:
+        """A business error inside HTTP 200: asking again cannot help."""
+        return Misconfigured(
             f"{operation} was refused by the ERP: {self.clean(code)} {self.clean(text)}".rstrip(),
             erp=self.erp,
             code="business_error",
-            remedy="Settle it in the ERP, then retry.",
+            remedy="Settle it in the ERP or correct the mapping's request, then retry.",
         )
 
     def status(

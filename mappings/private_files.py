@@ -36,7 +36,7 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[i
 
     Yields the file descriptor. Raises BlockingIOError where `wait` is False and it is taken.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -3,6 +3,9 @@
 Each function lists what breaks a law, for people to read; it must not repair anything.
 """
 
+from decimal import Decimal
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,8 +38,8 @@ REFERENCES = {
 }  # fmt: skip
 
 
-def frame(table: pa.Table, *columns: str) -> pd.DataFrame:
-    """Some columns as a pandas frame with Arrow types: exact sums, real nulls."""
+def frame(table: pa.Table, *columns: str) -> Any:  # noqa: ANN401  pandas' types are too wide
+    """Some columns as a pandas frame with Arrow types: real nulls, exact decimals."""
     return table.select(list(columns)).to_pandas(types_mapper=pd.ArrowDtype)
 
 
@@ -154,20 +157,29 @@ def wrong_sums(dataset: Dataset) -> list[str]:
 
 def wrong_balances(dataset: Dataset) -> list[str]:
     """Accounts whose credit row is not what is open less what is unapplied."""
-    keys = ["erp", "account_key"]
-    opened = frame(dataset["invoice"], *keys, "open_amount").groupby(keys)["open_amount"].sum()
-    loose = frame(dataset["payment"], *keys, "unapplied").groupby(keys)["unapplied"].sum()
-    credit = frame(dataset["credit"], *keys, "open_balance").set_index(keys)["open_balance"]
-    bad = []
-    for key, balance in credit.items():
-        if balance != opened.get(key, 0) - (loose.get(key, 0) or 0):
-            bad.append(str(key))
-    return bad
+    opened = _sums(dataset["invoice"], "account_key", "open_amount")
+    loose = _sums(dataset["payment"], "account_key", "unapplied")
+    return [
+        f"{erp} {account}"
+        for erp, account, balance in _tuples(
+            dataset["credit"], "erp", "account_key", "open_balance"
+        )
+        if balance != (opened.get((erp, account)) or 0) - (loose.get((erp, account)) or 0)
+    ]
+
+
+def _sums(table: pa.Table, key: str, column: str) -> dict[tuple[str, str], Decimal | None]:
+    """Exact sums of a column by ERP and key."""
+    grouped = table.group_by(["erp", key]).aggregate([(column, "sum")])
+    return {(erp, k): total for erp, k, total in _tuples(grouped, "erp", key, f"{column}_sum")}
 
 
 def wrong_open_amounts(dataset: Dataset) -> list[str]:
     """Invoices that are open by more than their gross, or on the other side."""
-    rows = frame(dataset["invoice"], "key", "gross", "open_amount")
-    positive = (rows["open_amount"] >= 0) & (rows["open_amount"] <= rows["gross"])
-    negative = (rows["open_amount"] <= 0) & (rows["open_amount"] >= rows["gross"])
-    return rows["key"][~(positive | negative)].tolist()
+    return [
+        f"{erp} {key}"
+        for erp, key, gross, left in _tuples(
+            dataset["invoice"], "erp", "key", "gross", "open_amount"
+        )
+        if not (0 <= left <= gross or gross <= left <= 0)
+    ]

@@ -30,12 +30,12 @@ from portal_db import server
 from portal_db.migrate import migrate
 from waybill import airflow_process
 from waybill.airflow_api import AirflowApi
-from waybill.ports import LOOPBACK, free_port
+from waybill.ports import LOOPBACK, reserved_port
 from waybill.run_file import AlreadyRunning, Run, read_run, remove_run, up_lock, write_run
 from waybill.supervisor import Progress, Service, Supervisor
 
 _DATABASE = "postgresql"
-_HEALTHY_WITHIN = 180.0
+_HEALTHY_WITHIN = 300.0  # half a minute as a rule; a machine busy with other work takes its time
 
 
 class Stack:
@@ -134,14 +134,13 @@ class Stack:
         for service in self._services:
             self._supervisor.start(service)
         if self._airflow:
-            self._start_airflow(self._supervisor)
+            self._start_airflow(self._supervisor, undo.enter_context(reserved_port(AIRFLOW_PORT)))
         run = Run(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), self.addresses)
         write_run(settings, run)
         undo.callback(remove_run, settings)
 
-    def _start_airflow(self, supervisor: Supervisor) -> None:
+    def _start_airflow(self, supervisor: Supervisor, port: int) -> None:
         settings = self._settings
-        port = free_port(AIRFLOW_PORT)
         self.addresses["airflow"] = f"http://{LOOPBACK}:{port}"
         self._progress("airflow database", "starting")
         url = airflow_process.write_database_url(settings, self.database_url)

@@ -9,10 +9,8 @@ anything and must not map or type a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 from typing import Any, BinaryIO, cast
@@ -22,9 +20,18 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.formats import json_walk
+from connectors.formats.json_structs import (
+    Level,
+    Shape,
+    bad_encoding,
+    compiled,
+    decode,
+    no_records,
+    segments,
+)
 from connectors.formats.json_walk import Literal
 from connectors.formats.raw import Broken, ChildPlan, Declared, RawChunk, ReadPlan
-from mappings.errors import BatchRefused, SourceChanged
+from mappings.errors import BatchRefused
 from mappings.sources import ODataSource
 
 _BOM = b"\xef\xbb\xbf"
@@ -44,14 +51,13 @@ def read(
     """
     data = content.read().removeprefix(_BOM)
     records = _records_path(plan)
-    roots = None
     if not _MINUS_ZERO.search(data):
-        shape = _shape(records, plan.paths, tuple((c.records, c.paths) for c in plan.children))
-        roots = _decode(shape, data)
-    if roots is None:
-        yield from _walked(data, plan, page, first, records)
-        return
-    yield from _chunks(roots, plan, page, first)
+        shape = compiled(records, plan.paths, tuple((c.records, c.paths) for c in plan.children))
+        roots = decode(shape, data)
+        if roots is not None:
+            yield from _chunks(shape, roots, plan, page, first)
+            return
+    yield from _walked(data, plan, page, first, records)
 
 
 def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[int, int]:
@@ -61,11 +67,12 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
     """
     data = content.read()
     lead = len(_BOM) if data.startswith(_BOM) else 0
-    # Latin-1 gives every byte one character, and JSON's marks are ASCII: offsets stay those of bytes.
+    # Latin-1 gives every byte one character and leaves JSON's marks alone: offsets stay those of
+    # bytes.
     text = data[lead:].decode("latin-1")
     below: tuple[str, ...] | None = None
     if part != plan.part:
-        below = {c.part: _segments(c.records) for c in plan.children}[part]
+        below = {c.part: segments(c.records) for c in plan.children}[part]
     place = json_walk.locate(text, _records_path(plan), below, number)
     if place is None:
         message = f"the page holds no record {number} of {part}"
@@ -77,146 +84,15 @@ def _records_path(plan: ReadPlan) -> tuple[str, ...]:
     if not isinstance(plan.source, ODataSource):
         message = f"not a JSON source: {type(plan.source).__name__}"
         raise TypeError(message)
-    return _segments(plan.source.records)
-
-
-def _segments(path: str) -> tuple[str, ...]:
-    return () if path in {"", "."} else tuple(path.split("/"))
+    return segments(plan.source.records)
 
 
 # --- the usual page: structs --------------------------------------------------------------------
 
 
-@dataclass
-class _Node:
-    """What the plan wants below one object: values (column numbers), objects, children."""
-
-    values: dict[str, list[int]] = field(default_factory=dict)
-    objects: dict[str, _Node] = field(default_factory=dict)
-    children: dict[str, list[int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Level:
-    """A struct type and how its fields become columns: (field, column numbers), (field, level) …"""
-
-    struct: type[msgspec.Struct]
-    values: tuple[tuple[str, tuple[int, ...]], ...]
-    objects: tuple[tuple[str, _Level], ...]
-    children: tuple[tuple[str, tuple[int, ...]], ...]
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """A compiled plan. `decoder` is None where structs cannot say it (a path above another)."""
-
-    decoder: msgspec.json.Decoder[Any] | None
-    records: tuple[str, ...]
-    root: _Level
-    children: tuple[_Level, ...]
-    joined: tuple[bool, ...]
-    child_joined: tuple[tuple[bool, ...], ...]
-
-
-@dataclass(frozen=True)
-class _Roots:
-    shape: _Shape
-    records: list[msgspec.Struct]
-
-
-class _NotSayableError(Exception):
-    """Structs cannot hold this plan: a value and something below it are both asked for."""
-
-
-@lru_cache(maxsize=256)
-def _shape(
-    records: tuple[str, ...],
-    paths: tuple[str, ...],
-    children: tuple[tuple[str, tuple[str, ...]], ...],
-) -> _Shape:
-    child_nodes = [_tree(child_paths, ()) for _, child_paths in children]
-    root_node = _tree(paths, tuple(_segments(where) for where, _ in children))
-    joined = tuple(path.endswith("[]") for path in paths)
-    child_joined = tuple(tuple(p.endswith("[]") for p in ps) for _, ps in children)
-    try:
-        child_levels = tuple(_level(node, ()) for node in child_nodes)
-        root = _level(root_node, child_levels)
-        kind: Any = list[root.struct]
-        for name in reversed(records):
-            outer = msgspec.defstruct("Page", [("inner", kind | None, None)], rename={"inner": name})
-            kind = outer
-        decoder = msgspec.json.Decoder(kind, float_hook=Literal)
-    except _NotSayableError:
-        empty = _Level(msgspec.Struct, (), (), ())
-        return _Shape(None, records, empty, (), joined, child_joined)
-    return _Shape(decoder, records, root, child_levels, joined, child_joined)
-
-
-def _tree(paths: Sequence[str], children: Sequence[tuple[str, ...]]) -> _Node:
-    root = _Node()
-    for number, path in enumerate(paths):
-        *above, last = _segments(path.removesuffix("[]")) or ("",)
-        _descend(root, above).values.setdefault(last, []).append(number)
-    for number, (*above, last) in enumerate(children):
-        _descend(root, above).children.setdefault(last, []).append(number)
-    return root
-
-
-def _descend(node: _Node, names: Iterable[str]) -> _Node:
-    for name in names:
-        node = node.objects.setdefault(name, _Node())
-    return node
-
-
-def _level(node: _Node, children: tuple[_Level, ...]) -> _Level:
-    names = [*node.values, *node.objects, *node.children]
-    if len(set(names)) < len(names) or "" in names:
-        raise _NotSayableError
-    fields: list[tuple[str, Any, Any]] = []
-    rename: dict[str, str] = {}
-
-    def add(name: str, kind: Any) -> str:
-        own = f"f{len(fields)}"
-        fields.append((own, kind, None))
-        rename[own] = name
-        return own
-
-    values = tuple((add(name, Any), tuple(numbers)) for name, numbers in node.values.items())
-    objects = []
-    for name, below in node.objects.items():
-        level = _level(below, children)
-        objects.append((add(name, level.struct | None), level))
-    lists = []
-    for name, numbers in node.children.items():
-        if len(numbers) > 1:
-            raise _NotSayableError
-        lists.append((add(name, list[children[numbers[0]].struct] | None), tuple(numbers)))
-    struct = msgspec.defstruct("Record", fields, rename=rename, gc=False)
-    return _Level(struct, values, tuple(objects), tuple(lists))
-
-
-def _decode(shape: _Shape, data: bytes) -> _Roots | None:
-    """The page's records, or None where the page has to be walked."""
-    if shape.decoder is None:
-        return None
-    try:
-        page = shape.decoder.decode(data)
-    except UnicodeDecodeError as error:
-        raise _bad_encoding(error) from error
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        # Another shape than the structs', or no JSON at all: the walk tells which.
-        return None
-    for _ in shape.records:
-        page = None if page is None else page.inner
-    if page is None:
-        raise _no_records(shape.records)
-    return _Roots(shape, page)
-
-
 def _chunks(
-    roots: _Roots, plan: ReadPlan, page: int, first: dict[str, int]
+    shape: Shape, records: list[Any], plan: ReadPlan, page: int, first: dict[str, int]
 ) -> Iterator[RawChunk]:
-    shape, records = roots.shape, roots.records
     if not records:
         return
     columns: list[pa.Array | None] = [None] * len(plan.paths)
@@ -238,7 +114,7 @@ def _chunks(
 
 
 def _take(
-    level: _Level,
+    level: Level,
     records: Sequence[Any],
     columns: list[pa.Array | None],
     joined: tuple[bool, ...],
@@ -297,12 +173,12 @@ def _walked(
     try:
         found = json_walk.records(json_walk.parsed(data.decode("utf-8")), records)
     except UnicodeDecodeError as error:
-        raise _bad_encoding(error) from error
+        raise bad_encoding(error) from error
     except (ValueError, RecursionError) as error:
         message = f"the page is not whole JSON: {error}"
         raise BatchRefused(message, code="truncated", remedy="Pull the feed again.") from error
     if found is None:
-        raise _no_records(records)
+        raise no_records(records)
     rows: list[list[str | None]] = []
     numbers: list[int] = []
     children: list[tuple[ChildPlan, list[list[str | None]], list[int]]]
@@ -319,14 +195,14 @@ def _walked(
         rows.append(read_one.values)
         numbers.append(number)
         for (_, child_rows, parents), came in zip(children, read_one.children, strict=True):
-            child_rows += came
-            parents += [number] * len(came)
+            child_rows.extend(came)
+            parents.extend([number] * len(came))
     if rows:
         yield _chunk(plan.part, page, plan.paths, rows, numbers)
     for child, child_rows, parents in children:
         if child_rows:
             own = _numbers(first, child.part, len(child_rows)).tolist()
-            yield _chunk(child.part, page, child.paths, child_rows, own, parents)
+            yield _chunk(child.part, page, child.paths, child_rows, own, parents=parents)
 
 
 def _chunk(
@@ -335,22 +211,13 @@ def _chunk(
     paths: tuple[str, ...],
     rows: list[list[str | None]],
     numbers: list[int],
+    *,
     parents: list[int] | None = None,
 ) -> RawChunk:
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
     table = pa.Table.from_arrays(columns, names=list(paths))
     root_no = None if parents is None else pa.array(parents, pa.int64())
     return RawChunk(part, page, table, pa.array(numbers, pa.int64()), root_no)
-
-
-def _bad_encoding(error: UnicodeDecodeError) -> BatchRefused:
-    message = f"the page is not UTF-8: {error.reason} at byte {error.start}"
-    return BatchRefused(message, code="encoding", remedy="Ask the ERP's owner; JSON is UTF-8.")
-
-
-def _no_records(records: tuple[str, ...]) -> SourceChanged:
-    message = f'the page holds no array of records at "{"/".join(records)}"'
-    return SourceChanged(message, code="missing_records", remedy="Check `records` in the mapping.")
 
 
 __all__ = ["locate", "read"]

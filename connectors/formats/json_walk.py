@@ -10,9 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, cast
 
 from connectors.formats.raw import LIST_SEPARATOR
+
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
+"""A value of a page; a number is an int or a Literal, never a float."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -40,12 +43,14 @@ class Walked:
     children: list[list[list[str | None]]]
 
 
-def parsed(page: str) -> Any:
+def parsed(page: str) -> Json:
     """A page with its numbers as Literal. ValueError: not whole JSON."""
-    return json.loads(page, parse_float=Literal, parse_int=Literal, parse_constant=_constant)
+    numbers = Literal
+    found = json.loads(page, parse_float=numbers, parse_int=numbers, parse_constant=_constant)
+    return cast("Json", found)
 
 
-def records(page: Any, path: Sequence[str]) -> list[Any] | None:
+def records(page: Json, path: Sequence[str]) -> list[Json] | None:
     """The array at `path` of a parsed page; None where there is none."""
     value = page
     for name in path:
@@ -54,7 +59,7 @@ def records(page: Any, path: Sequence[str]) -> list[Any] | None:
 
 
 def record(
-    value: Any,
+    value: Json,
     paths: Sequence[str],
     children: Sequence[tuple[str, Sequence[str]]],
     *,
@@ -79,7 +84,7 @@ def record(
     return Walked([_at(value, path) for path in paths], found)
 
 
-def text(value: Any) -> str | None:
+def text(value: Json) -> str | None:
     """What a path that ends at `value` gives: compact JSON for objects and arrays."""
     if value is None:
         return None
@@ -92,14 +97,14 @@ def text(value: Any) -> str | None:
     return str(value) if isinstance(value, int) else compact(value)
 
 
-def joined(value: Any) -> str | None:
+def joined(value: Json) -> str | None:
     """What a path that ends in `[]` gives: every element's text; null and absent give null."""
     if not isinstance(value, list):
         return text(value)
     return LIST_SEPARATOR.join(one for one in map(text, value) if one is not None)
 
 
-def compact(value: Any) -> str:
+def compact(value: Json) -> str:
     """JSON without spaces, numbers as they came."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{_quoted(k)}:{compact(v)}" for k, v in value.items()) + "}"
@@ -129,7 +134,7 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _matches(value: Any, names: Sequence[str]) -> Iterator[Any]:
+def _matches(value: Json, names: Sequence[str]) -> Iterator[Json]:
     """Every value at a path, arrays on the way gone through element by element."""
     if isinstance(value, list) and names:
         for one in value:
@@ -140,7 +145,7 @@ def _matches(value: Any, names: Sequence[str]) -> Iterator[Any]:
         yield from _matches(value[names[0]], names[1:])
 
 
-def _at(value: dict[str, Any], path: str) -> str | None:
+def _at(value: dict[str, Json], path: str) -> str | None:
     names = path.removesuffix("[]").split("/")
     if not path.endswith("[]"):
         return text(next(_matches(value, names), None))
@@ -148,8 +153,8 @@ def _at(value: dict[str, Any], path: str) -> str | None:
     return LIST_SEPARATOR.join(texts) if texts else None
 
 
-def _children(value: Any, names: Sequence[str]) -> list[Any]:
-    came: list[Any] = []
+def _children(value: Json, names: Sequence[str]) -> list[Json]:
+    came: list[Json] = []
     for one in _matches(value, names):
         if isinstance(one, list):
             came += one

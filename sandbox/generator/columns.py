@@ -5,6 +5,7 @@ Works on whole columns. It must know nothing of what the values mean.
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 DECIMAL_BYTES = 16
+# An absent text, to choose with numpy.where.
+ABSENT: Texts = np.array([None], dtype=object)
 SECONDS_A_DAY = 86_400
 # Business hours in UTC. Local time is unambiguous then in every zone of the practice ERPs.
 FIRST_SECOND = 6 * 3600
@@ -116,7 +119,9 @@ def half_up(numerator: Ints, denominator: int) -> Ints:
     return sign * ((2 * np.abs(numerator) + denominator) // (2 * denominator))
 
 
-Value = pa.Array | pa.ChunkedArray | npt.NDArray[np.generic] | Sequence[object] | str | bool | int
+Value = (
+    pa.Array | pa.ChunkedArray | npt.NDArray[Any] | list[Any] | tuple[Any, ...] | str | bool | int
+)
 
 
 def build(table: str, erp: str, n: int, modified: Ints, **columns: Value) -> pa.Table:
@@ -138,6 +143,6 @@ def _column(value: Value | None, kind: pa.DataType, n: int) -> pa.Array | pa.Chu
         return pa.nulls(n, kind)
     if isinstance(value, (str, bool, int)):
         return pa.repeat(pa.scalar(value, kind), n)
-    if isinstance(value, (pa.Array, pa.ChunkedArray)):
-        return value if value.type.equals(kind) else value.cast(kind)
-    return pa.array(value, kind)
+    if isinstance(value, (np.ndarray, list, tuple)):
+        return pa.array(value, kind)
+    return value if value.type.equals(kind) else value.cast(kind)

@@ -89,7 +89,6 @@ def make_orders(
     )
     portal = channel == "portal"
     odd = rng.random(n)
-    np.isin(sales.status, tuple(REASONS))
     backorder = np.full(n, -1)
     followers = np.flatnonzero(sales.status == "approved")[1::4]
     earlier = {int(b): i for i, b in enumerate(sales.buyer) if went_out[i]}
@@ -225,7 +224,9 @@ def _events(  # noqa: PLR0917  one call only
     """What happened to each order: received, then each status it reached, then the invoice."""
     n = len(keys)
     every = np.arange(n)
-    parts = [(every, ordered, "received", None, "pending")]
+    parts: list[tuple[Ints, Ints, str, str | None, str | None]] = [
+        (every, ordered, "received", None, "pending")
+    ]
     for i, status in enumerate(REACHED):
         there = np.flatnonzero(rank >= i)
         kind = status if status in ("shipped", "delivered") else "status"

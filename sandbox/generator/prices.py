@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sandbox.generator import names
 from sandbox.generator.columns import (
+    ABSENT,
     Ints,
     Texts,
     build,
@@ -38,6 +39,7 @@ AMOUNT_LADDER = np.array([1000, 970, 940, 900])
 PERCENT_LADDER = np.array([500, 1000, 1500, 2000])
 AMOUNT, PERCENT, OFF, NOTHING = range(4)
 SHARE_OF_OTHERS = 0.8
+FIRST_YEAR = 1971  # days since 1970 below zero mean open
 
 
 @dataclass
@@ -194,9 +196,9 @@ def _deals(rng: np.random.Generator, as_of: date, products: Products, dealers: D
     return Headers.concat([
         headers(products, len(promo), level="promo", at=promo, kind=kind, base=value, start=start,
                 end=start + 30, dealer_scope=np.where(campaign, "group", "all").astype(object),
-                group_kind=np.where(campaign, "campaign", None),
-                dealer=np.where(campaign, "HERBST", None),
-                uom=np.where(kind == PERCENT, None, products.base_uom[promo]),
+                group_kind=np.where(campaign, "campaign", ABSENT),
+                dealer=np.where(campaign, "HERBST", ABSENT),
+                uom=np.where(kind == PERCENT, ABSENT, products.base_uom[promo]),
                 breaks=1 + (np.arange(len(promo)) % 3 == 0), ref="AKT-2026/11",
                 title='Herbstaktion: "alles muss raus"; solange Vorrat'),
         headers(products, len(framed), level="contract", dealer_scope="group",
@@ -255,6 +257,12 @@ def _customer(
     pairs = len(products.keys) * len(dealers.keys)
     pair = np.resize(rng.permutation(pairs), n)
     year = np.arange(n) // pairs
+    if n and year[-1] > as_of.year - FIRST_YEAR:
+        message = (
+            f"{products.erp}: {rows} customer prices do not fit {pairs} pairs of dealer and "
+            f"product since {FIRST_YEAR}: give it more dealers or products"
+        )
+        raise ValueError(message)
     at, buyer = pair % len(products.keys), pair // len(products.keys)
     starts = np.array([_year(as_of, back) for back in range(int(year.max(initial=0)) + 2)])
     start, end = starts[year], np.where(year == 0, -1, starts[np.maximum(year - 1, 0)])
@@ -278,9 +286,9 @@ def _customer(
         dealer_scope=np.where(account, "account", "dealer").astype(object),
         dealer=dealers.keys[buyer],
         currency=dealers.currency[buyer].astype(object),
-        uom=np.where(boxed, "BOX", np.where(kind == PERCENT, None, products.base_uom[at])),
+        uom=np.where(boxed, "BOX", np.where(kind == PERCENT, ABSENT, products.base_uom[at])),
         per=np.where(boxed, 1, products.per[at]),
-        ref=np.where(odd > 0.9, texts("SV-%06d", pair % 10**6), None),
+        ref=np.where(odd > 0.9, texts("SV-%06d", pair % 10**6), ABSENT),
     )  # fmt: skip
 
 

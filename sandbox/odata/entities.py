@@ -10,9 +10,11 @@ from sandbox.dataset import KEYS, PARENTS, SCHEMAS
 
 # Codes that are sent as words: phase_out is PhaseOut.
 CODE_COLUMNS = frozenset(
-    """status kind level dealer_scope dealer_group_kind product_scope combine effect channel
-    subject format source""".split()
-)
+    {
+        "status", "kind", "level", "dealer_scope", "dealer_group_kind", "product_scope", "combine",
+        "effect", "channel", "subject", "format", "source", "restrictions",
+    }
+)  # fmt: skip
 WORDS: Mapping[str, Mapping[str, str]] = {
     "dealer_scope": {
         "all": "AllCustomers",

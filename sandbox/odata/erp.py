@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
@@ -71,6 +71,7 @@ class ODataErp:
         self._tokens: dict[str, float] = {}
         self.dataset = dataset
         self._socket = socket.create_server(("127.0.0.1", port))
+        self._port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
             self._app(), lifespan="off", ws="none", log_config=None, log_level="critical",
             access_log=False, timeout_graceful_shutdown=1,
@@ -91,7 +92,7 @@ class ODataErp:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._socket.getsockname()[1])
+        return self._port
 
     @property
     def address(self) -> str:
@@ -126,7 +127,22 @@ class ODataErp:
             self._thread.join(START_SECONDS)
         self._socket.close()
 
-    def __enter__(self) -> "ODataErp":
+    def reset(self, dataset: Dataset) -> None:
+        """As if just started, with another data set: nobody signed in, no fault armed."""
+        self.faults.disarm()
+        self.faults.taken.clear()
+        self.requests.clear()
+        self._tokens.clear()
+        self.sign_ins = 0
+        self.token_seconds, self.links, self.link_host, self.retry_date = (
+            3600.0,
+            "absolute",
+            None,
+            False,
+        )
+        self.dataset = dataset
+
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -164,9 +180,13 @@ class ODataErp:
         taken = self.faults.take("POST /token", TOKEN_FAULTS)
         if taken and (answer := await misbehaviour.instead(*taken, retry_date=self.retry_date)):
             return answer
-        if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        if not request.headers.get("content-type", "").startswith(
+            "application/x-www-form-urlencoded"
+        ):
             return JSONResponse({"error": "invalid_request"}, status_code=400)
-        form = {name: values[-1] for name, values in parse_qs((await request.body()).decode()).items()}
+        form = {
+            name: values[-1] for name, values in parse_qs((await request.body()).decode()).items()
+        }
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, status_code=400)
         given = f"{form.get('client_id')}\0{form.get('client_secret')}".encode()
@@ -176,7 +196,11 @@ class ODataErp:
             return JSONResponse(said, status_code=401)
         token = secrets.token_urlsafe(24)
         self._tokens[token] = time.monotonic() + self.token_seconds
-        grant = {"access_token": token, "token_type": "Bearer", "expires_in": round(self.token_seconds)}
+        grant = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": round(self.token_seconds),
+        }
         return JSONResponse(grant)
 
     async def _odata(self, request: Request) -> Response:
@@ -238,7 +262,11 @@ class ODataErp:
         return _json(body, request, **self._page_headers(BY_SET[name], size))
 
     def _link(self, request: Request, name: str, query: str, skiptoken: str) -> str:
-        kept = [part for part in query.split("&") if part and not unquote(part).startswith("$skiptoken=")]
+        kept = [
+            part
+            for part in query.split("&")
+            if part and not unquote(part).startswith("$skiptoken=")
+        ]
         query = "&".join([*kept, f"$skiptoken={quote(skiptoken)}"])
         if self.links == "relative":
             return f"{name}?{query}"

@@ -11,7 +11,7 @@ def csdl() -> str:
     """The metadata document, OData 4.0."""
     types = "".join(_entity_type(entity) for entity in ENTITIES.values())
     sets = "".join(
-        f"<EntitySet Name={quoteattr(name)} EntityType={quoteattr(f'{NAMESPACE}.{one.type_name}')}/>"
+        f'<EntitySet Name="{name}" EntityType="{NAMESPACE}.{one.type_name}"/>'
         for name, one in BY_SET.items()
     )
     return (
@@ -47,7 +47,5 @@ def _entity_type(entity: Entity) -> str:
         lines.append('<Property Name="OrderDate" Type="Edm.Date" Nullable="false"/>')
     for name, child in entity.navigation.items():
         target = f"Collection({NAMESPACE}.{ENTITIES[child].type_name})"
-        lines.append(
-            f'<NavigationProperty Name="{name}" Type="{target}" ContainsTarget="true"/>'
-        )
+        lines.append(f'<NavigationProperty Name="{name}" Type="{target}" ContainsTarget="true"/>')
     return "".join(lines) + "</EntityType>"

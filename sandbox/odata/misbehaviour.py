@@ -33,7 +33,9 @@ async def instead(name: str, seconds: float, *, retry_date: bool) -> Response | 
     elif name == "rate_limit":
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         wait = format_datetime(until, usegmt=True) if retry_date else str(round(seconds))
-        return error(429, "Application_TooManyRequests", "Too many requests.", **{"Retry-After": wait})
+        return error(
+            429, "Application_TooManyRequests", "Too many requests.", **{"Retry-After": wait}
+        )
     elif name == "maintenance":
         return HTMLResponse(HTML, status_code=503)
     elif name == "html_200":

@@ -71,7 +71,10 @@ class Pages:
         return table.num_rows + gone.num_rows
 
     def _select(
-        self, entity: Entity, comparisons: tuple[queries.Comparison, ...], markers: bool  # noqa: FBT001  part of a cache key
+        self,
+        entity: Entity,
+        comparisons: tuple[queries.Comparison, ...],
+        markers: bool,  # noqa: FBT001  part of a cache key
     ) -> tuple[pa.Table, list[str], pa.Table]:
         table, keys = self._sorted(entity)
         if comparisons:
@@ -93,11 +96,14 @@ class Pages:
         table = table.take(pc.sort_indices(table[child.parent_column])).combine_chunks()
         parents = table[child.parent_column].to_numpy()
         names, starts = np.unique(parents.astype(str), return_index=True)
-        ends = [*starts[1:].tolist(), table.num_rows]
-        return table, dict(zip(names.tolist(), zip(starts.tolist(), ends, strict=True), strict=True))
+        ranges = np.stack([starts, np.append(starts[1:], table.num_rows)[: len(starts)]], axis=1)
+        return table, dict(zip(names.tolist(), map(tuple, ranges.tolist()), strict=True))
 
     def _children_of(
-        self, keys: list[str], child: Entity, decimals_as_text: bool  # noqa: FBT001  handed on
+        self,
+        keys: list[str],
+        child: Entity,
+        decimals_as_text: bool,  # noqa: FBT001  handed on
     ) -> dict[str, list[Record]]:
         table, places = self._children(child)
         ranges = {key: places[key] for key in keys if key in places}

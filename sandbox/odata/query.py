@@ -58,7 +58,9 @@ class Query:
     @property
     def is_delta(self) -> bool:
         """True where it asks for what changed since some instant."""
-        return any(one.name == "ModifiedAt" and one.operator in {"ge", "gt"} for one in self.comparisons)
+        return any(
+            one.name == "ModifiedAt" and one.operator in {"ge", "gt"} for one in self.comparisons
+        )
 
 
 def understood(options: Mapping[str, str], entity: Entity) -> Query:
@@ -140,9 +142,7 @@ def _scalar(text: str, kind: pa.DataType) -> pa.Scalar:
         if text == "null":
             return pa.scalar(None, kind)
         if pa.types.is_string(kind):
-            if not text.startswith("'"):
-                raise ValueError(text)
-            return pa.scalar(text[1:-1].replace("''", "'"))
+            return pa.scalar(_unquoted(text))
         if pa.types.is_timestamp(kind):
             return pa.scalar(_instant(text), kind)
         if pa.types.is_date(kind):
@@ -153,6 +153,12 @@ def _scalar(text: str, kind: pa.DataType) -> pa.Scalar:
     except (ValueError, KeyError, InvalidOperation, pa.ArrowInvalid) as error:
         message = f"'{text}' is not a literal of the property's type."
         raise MisunderstoodError(message) from error
+
+
+def _unquoted(text: str) -> str:
+    if not text.startswith("'"):
+        raise ValueError(text)
+    return text[1:-1].replace("''", "'")
 
 
 def _instant(text: str) -> datetime:

@@ -16,10 +16,14 @@ def wire_column(table: pa.Table, column: str) -> pa.ChunkedArray:
     """A column as this ERP means it: words for codes, the last day for an end; still typed."""
     values = table[column]
     if column in CODE_COLUMNS:
-        codes = values.combine_chunks().dictionary_encode()
-        words = [word(column, code) for code in codes.dictionary.to_pylist()]
-        texts = pa.DictionaryArray.from_arrays(codes.indices, pa.array(words, pa.string()))
-        return pa.chunked_array([texts.cast(pa.string())])
+        whole = pa.concat_arrays(values.chunks) if values.num_chunks else values.combine_chunks()
+        if pa.types.is_list(whole.type):
+            lists = whole.to_pylist()
+            words = [one and [word(column, code) for code in one] for one in lists]
+            return pa.chunked_array([pa.array(words, whole.type)])
+        codes = whole.dictionary_encode()
+        words = pa.array([word(column, code) for code in codes.dictionary.to_pylist()], pa.string())
+        return pa.chunked_array([words.take(codes.indices)])
     if column in INCLUSIVE_ENDS:
         return pc.subtract(values.cast(pa.int32()), pa.scalar(1, pa.int32())).cast(pa.date32())
     return values

@@ -29,11 +29,6 @@ def is_wwi(folder: Path) -> bool:
 def read_wwi(folder: Path) -> Dataset:
     """All three ERPs' data. FileNotFoundError when one of the files is absent."""
     source = Source(folder)
-    tables = {
-        **make_customers(source),
-        **make_products(source),
-        **make_prices(source),
-        **make_stock(source),
-    }
-    tables |= {**make_receivables(source), **make_orders(source)}
+    tables = make_customers(source) | make_products(source) | make_prices(source)
+    tables |= make_stock(source) | make_receivables(source) | make_orders(source)
     return Dataset(tables, AS_OF)

@@ -3,12 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from sandbox.generator.columns import build, instants, money, pct, some
 from sandbox.wwi.source import (
     SOAP,
-    Column,
     Source,
     cents_of,
     days_of,
@@ -73,8 +73,8 @@ def make_customers(source: Source) -> dict[str, pa.Table]:
 def _group(source: Source, kind: str, column: str, table: str, name: str) -> pa.Table:
     c = source["customers"].dropna(subset=[column])
     return build(
-        "dealer_group", SOAP, len(c), seconds_of(c["ValidFrom"]), dealer_key=keys_of(c["CustomerID"]),
-        kind=kind, group_key=keys_of(c[column]),
+        "dealer_group", SOAP, len(c), seconds_of(c["ValidFrom"]),
+        dealer_key=keys_of(c["CustomerID"]), kind=kind, group_key=keys_of(c[column]),
         group_name=texts_of(c[column].map(source.names(table, column, name))),
     )  # fmt: skip
 
@@ -102,13 +102,15 @@ def _credit(source: Source) -> pa.Table:
     """One row for each customer that pays; a limit that is absent stays unknown."""
     c, ledger = source["customers"], source["customer_transactions"]
     paying = c[c["CustomerID"].isin(c["BillToCustomerID"])]
-    cents = Column(cents_of(ledger["OutstandingBalance"]))
+    cents = pd.Series(cents_of(ledger["OutstandingBalance"]))
     balance = cents.groupby(ledger["CustomerID"].to_numpy()).sum()
     n = len(paying)
     at = np.full(n, seconds_of(ledger["LastEditedWhen"]).max())
     return build(
         "credit", SOAP, n, at, account_key=keys_of(paying["CustomerID"]), currency="USD",
-        limit_amount=money(cents_of(paying["CreditLimit"]), paying["CreditLimit"].notna().to_numpy()),
+        limit_amount=money(
+            cents_of(paying["CreditLimit"]), paying["CreditLimit"].notna().to_numpy()
+        ),
         unlimited=False,
         open_balance=money(whole_of(paying["CustomerID"].map(balance).fillna(0))),
         on_hold=paying["IsOnCreditHold"].to_numpy(), calculated_at=instants(at),

@@ -10,7 +10,6 @@ from sandbox.generator.columns import build, instants, money, pct, price, qty
 from sandbox.wwi.source import (
     REST,
     SOAP,
-    Column,
     Source,
     cents_of,
     days_of,
@@ -65,7 +64,8 @@ def make_receivables(source: Source) -> dict[str, pa.Table]:
     gross, tax = cents_of(lines["ExtendedPrice"]), cents_of(lines["TaxAmount"])
     line = build(
         "invoice_line", SOAP, len(lines), seconds_of(lines["LastEditedWhen"]),
-        invoice_key=keys_of(lines["InvoiceID"]), line_no=keys_of(lines["InvoiceLineID"]), kind="item",
+        invoice_key=keys_of(lines["InvoiceID"]), line_no=keys_of(lines["InvoiceLineID"]),
+        kind="item",
         product_key=keys_of(lines["StockItemID"]), description=texts_of(lines["Description"]),
         qty=qty(whole_of(lines["Quantity"])), uom=texts_of(lines["PackageTypeID"].map(packages)),
         unit_price=price(cents_of(lines["UnitPrice"]) * 100), per=1, net=money(gross - tax),
@@ -84,11 +84,12 @@ def make_orders(source: Source) -> dict[str, pa.Table]:
     later = o.dropna(subset=["BackorderOrderID"]).set_index("BackorderOrderID")["OrderID"]
     picked_there, there = picked.notna().to_numpy(), delivered.notna().to_numpy()
     cents = cents_of(lines["UnitPrice"]) * whole_of(lines["Quantity"])
-    net = Column(cents).groupby(lines["OrderID"].to_numpy()).sum()
+    net = pd.Series(cents).groupby(lines["OrderID"].to_numpy()).sum()
     edited = seconds_of(o["LastEditedWhen"])
     order = build(
         "sales_order", REST, len(o), np.maximum(edited, seconds_of(delivered)),
-        key=keys_of(o["OrderID"]), number=keys_of(o["OrderID"]), dealer_key=keys_of(o["CustomerID"]),
+        key=keys_of(o["OrderID"]), number=keys_of(o["OrderID"]),
+        dealer_key=keys_of(o["CustomerID"]),
         customer_ref=keys_of(o["CustomerPurchaseOrderNumber"]),
         contact_key=keys_of(o["ContactPersonID"]),
         sales_rep_key=keys_of(o["SalespersonPersonID"]),

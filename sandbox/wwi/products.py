@@ -26,15 +26,15 @@ TAKEN = ("CountryOfManufacture", "Tags")
 
 def make_products(source: Source) -> dict[str, pa.Table]:
     """Products with units and categories."""
-    s, packages = (source["stock_items"],)
-    source.names("package_types", "PackageTypeID", "PackageTypeName")
+    s = source["stock_items"]
+    packages = source.names("package_types", "PackageTypeID", "PackageTypeName")
     groups, members = source["stock_groups"], source["stock_item_stock_groups"]
     n = len(s)
     modified = seconds_of(s["ValidFrom"])
     key = keys_of(s["StockItemID"])
     colour = texts_of(s["ColorID"].map(source.names("colors", "ColorID", "ColorName")))
-    unit, outer = (texts_of(s["UnitPackageID"].map(packages)),)
-    texts_of(s["OuterPackageID"].map(packages))
+    unit = texts_of(s["UnitPackageID"].map(packages))
+    outer = texts_of(s["OuterPackageID"].map(packages))
     inside = whole_of(s["QuantityPerOuter"])
     custom = [json.loads(text) for text in s["CustomFields"]]
     retail = cents_of(s["RecommendedRetailPrice"])
@@ -83,7 +83,8 @@ def make_products(source: Source) -> dict[str, pa.Table]:
         ),
         "product_category": build(
             "product_category", SFTP, len(members), seconds_of(members["LastEditedWhen"]),
-            product_key=keys_of(members["StockItemID"]), category_key=keys_of(members["StockGroupID"]),
+            product_key=keys_of(members["StockItemID"]),
+            category_key=keys_of(members["StockGroupID"]),
             is_primary=False,
         ),
     }  # fmt: skip

@@ -62,6 +62,7 @@ def days_of(column: Column) -> pa.Array:
 
 
 def whole_of(column: Column) -> Ints:
+    """Whole numbers of a column that lacks none."""
     return column.to_numpy().astype(np.int64)
 
 

@@ -37,10 +37,16 @@ def birch() -> Dataset:
     return load("tiny").of("birch")
 
 
+@pytest.fixture(scope="module")
+def server(birch: Dataset) -> Iterator[ODataErp]:
+    with ODataErp(birch, client_id="waybill", client_secret=SECRET) as one:
+        yield one
+
+
 @pytest.fixture
-def erp(birch: Dataset) -> Iterator[ODataErp]:
-    with ODataErp(birch, client_id="waybill", client_secret=SECRET) as server:
-        yield server
+def erp(server: ODataErp, birch: Dataset) -> ODataErp:
+    server.reset(birch)
+    return server
 
 
 @pytest.fixture
@@ -107,7 +113,9 @@ def test_rest_10_a_server_that_ignores_the_page_size_still_yields_all_rows(
 
 
 def test_an_empty_set_is_a_complete_answer(connector: ODataConnector) -> None:
-    pages, end = drain(connector.read(PRICES.model_copy(update={"entity": "ItemSubstitutes"}), None))
+    pages, end = drain(
+        connector.read(PRICES.model_copy(update={"entity": "ItemSubstitutes"}), None)
+    )
     assert rows(pages) == []
     assert (end.complete, end.cursor, end.declared) == (True, None, 0)
 
@@ -172,7 +180,9 @@ def test_children_come_with_their_parents(connector: ODataConnector, birch: Data
     assert len(lines) == birch["invoice_line"].num_rows
 
 
-def test_decimals_come_as_exact_text(connector: ODataConnector, erp: ODataErp, birch: Dataset) -> None:
+def test_decimals_come_as_exact_text(
+    connector: ODataConnector, erp: ODataErp, birch: Dataset
+) -> None:
     price = birch["price"].slice(0, 1)
     exact = pa.array(["123456789012.345678"], pa.string()).cast(pa.decimal128(18, 6))
     place = price.schema.get_field_index("unit_price")
@@ -272,9 +282,9 @@ def test_check_says_what_is_there(connector: ODataConnector) -> None:
 
 def test_rest_8_a_wrong_secret_is_tried_once_and_shown_nowhere(erp: ODataErp) -> None:
     started = time.monotonic()
-    with connect(erp, secret="wr0ng-secret", tries=4) as connector:
-        with pytest.raises(Misconfigured) as caught:
-            connector.check()
+    wrong = connect(erp, secret="wr0ng-secret", tries=4)
+    with wrong as connector, pytest.raises(Misconfigured) as caught:
+        connector.check()
     assert time.monotonic() - started < 10
     assert erp.sign_ins == 1
     assert caught.value.code == "auth"
@@ -380,7 +390,7 @@ def test_rest_20_21_a_lasting_fault_is_transient_and_never_data(
 
 @pytest.mark.parametrize("as_date", [False, True])
 def test_rest_1_a_long_retry_after_is_the_callers_business(
-    connector: ODataConnector, erp: ODataErp, as_date: bool
+    connector: ODataConnector, erp: ODataErp, *, as_date: bool
 ) -> None:
     erp.retry_date = as_date
     erp.faults.arm("rate_limit", seconds=120)
@@ -393,7 +403,7 @@ def test_rest_1_a_long_retry_after_is_the_callers_business(
 
 @pytest.mark.parametrize("as_date", [False, True])
 def test_rest_1_a_short_retry_after_is_waited_for(
-    connector: ODataConnector, erp: ODataErp, as_date: bool
+    connector: ODataConnector, erp: ODataErp, *, as_date: bool
 ) -> None:
     erp.retry_date = as_date
     erp.faults.arm("rate_limit", seconds=1)
@@ -409,11 +419,22 @@ def test_a_server_that_does_not_answer_is_given_up(erp: ODataErp, fault: str) ->
     assert caught.value.code == "timeout"
 
 
-def test_nobody_listening_is_transient(erp: ODataErp) -> None:
-    with connect(erp) as connector:
-        erp.stop()
+def test_a_read_has_a_deadline_of_its_own(erp: ODataErp) -> None:
+    erp.faults.arm("hang", times=None, where="skiptoken")
+    with connect(erp, deadline=0.3) as connector:
+        walk = connector.read(PRICES, None)
+        next(walk)
         with pytest.raises(Transient) as caught:
-            connector.check()
+            next(walk)
+    assert caught.value.code == "timeout"
+    assert "not all pages came in 0.3 s" in str(caught.value)
+
+
+def test_nobody_listening_is_transient(birch: Dataset) -> None:
+    with ODataErp(birch, client_id="waybill", client_secret=SECRET) as stopped:
+        given = stopped
+    with connect(given) as connector, pytest.raises(Transient) as caught:
+        connector.check()
     assert caught.value.code == "connect"
 
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from mappings.errors import Misconfigured
 from mappings.settings import Settings
@@ -22,7 +24,7 @@ def home(server_home: Path) -> Path:
     return server_home
 
 
-def ask(url: str, question: str) -> list[tuple[object, ...]]:
+def ask(url: str, question: LiteralString) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as connection:
         return connection.execute(question).fetchall()
 
@@ -176,13 +178,14 @@ def test_with_database_keeps_a_socket_url_whole() -> None:
 
 def test_a_role_without_the_right_is_told_the_statement(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        name = "infra_" + str(time.time_ns())
-        connection.execute(f"CREATE ROLE {name} LOGIN")
+        name = f"nobody_{time.time_ns()}"
+        role = sql.Identifier(name)
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
         try:
             with pytest.raises(Misconfigured, match='CREATE DATABASE "not_there"'):
                 ensure_database(database.replace("postgres@", f"{name}@"), "not_there")
         finally:
-            connection.execute(f"DROP ROLE {name}")
+            connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 def test_configuration_fits_the_machine_and_keeps_what_it_promises(tmp_path: Path) -> None:

@@ -180,9 +180,10 @@ def test_headers_of_one_level_do_not_overlap(full: Dataset) -> None:
 
 def test_payments_are_their_allocations(dataset: Dataset) -> None:
     keys = ["erp", "payment_key"]
-    parts = laws.frame(dataset["payment_allocation"], *keys, "amount").groupby(keys)["amount"].sum()
+    parts = dataset["payment_allocation"].group_by(keys).aggregate([("amount", "sum")])
+    sums = {(row["erp"], row["payment_key"]): row["amount_sum"] for row in parts.to_pylist()}
     for row in dataset["payment"].to_pylist():
-        met = parts.get((row["erp"], row["key"]), 0)
+        met = sums.get((row["erp"], row["key"]), 0)
         assert row["amount"] == met + (row["unapplied"] or 0), row["key"]
 
 
@@ -259,6 +260,13 @@ def test_slices_add_up(dataset: Dataset) -> None:
     for name, table in dataset.tables.items():
         assert sum(dataset.of(erp)[name].num_rows for erp in dataset.erps) == table.num_rows
         assert SCHEMAS[name] == empty_schema(name)
+
+
+def test_sizes_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="more dealers or products"):
+        generate(PRESETS["tiny"].with_prices(cedar=100_000))
+    with pytest.raises(ValueError, match="at least 5"):
+        Size(dealers={"birch": 3})
 
 
 def test_size_can_be_given() -> None:

@@ -15,13 +15,12 @@ def test_offsets_and_length_are_true() -> None:
         for _, data in invoice_pdfs(DATASET.of(erp)):
             assert data.startswith(b"%PDF-1.4")
             assert data.endswith(b"%%EOF\n")
-            start = int(re.search(rb"startxref\n(\d+)\n", data)[1])
+            (start,) = map(int, re.findall(rb"startxref\n(\d+)\n", data))
             assert data[start:].startswith(b"xref\n")
             for number, offset in enumerate(re.findall(rb"(\d{10}) 00000 n ", data), 1):
                 assert data[int(offset) :].startswith(b"%d 0 obj" % number)
-            length, content = re.search(
-                rb"/Length (\d+) >>\nstream\n(.*)\nendstream", data, re.DOTALL
-            ).groups()
+            streams = re.findall(rb"/Length (\d+) >>\nstream\n(.*)\nendstream", data, re.DOTALL)
+            [(length, content)] = streams
             assert int(length) == len(content)
 
 

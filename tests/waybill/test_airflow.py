@@ -13,6 +13,7 @@ from mappings.private_files import change_connections, make_home
 from mappings.settings import REPOSITORY, Settings
 from tests.waybill.test_supervisor import Up
 from waybill.airflow_api import AirflowApi
+from waybill.airflow_process import airflow_command
 
 DAG = """
 from airflow.sdk import Connection, dag, task
@@ -64,6 +65,21 @@ def airflow(
         yield up, AirflowApi.of(settings, ready["airflow"])
     finally:
         up.end()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_command_of_airflow_finds_our_settings_and_database(
+    server_home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("AIRFLOW"):
+            monkeypatch.delenv(name)
+    settings = Settings.read({"WAYBILL_HOME": str(server_home)})
+    question = ["config", "get-value", "database", "sql_alchemy_conn"]
+    assert airflow_command(settings, question) == 0
+    assert capfd.readouterr().out.strip().startswith("postgresql+psycopg://postgres@/airflow?host=")
+    assert airflow_command(settings, ["no-such-command"]) == 2
 
 
 @pytest.mark.slow

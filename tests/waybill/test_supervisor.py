@@ -18,7 +18,7 @@ import pytest
 from mappings.errors import WaybillError
 from mappings.settings import REPOSITORY, Settings, child_environment
 from portal_db import server
-from waybill.ports import LOOPBACK, free_port
+from waybill.ports import LOOPBACK, free_port, reserved_port
 from waybill.run_file import read_run
 from waybill.stack import stop_running
 from waybill.supervisor import Service, Supervisor
@@ -118,7 +118,10 @@ def test_the_end_leaves_nothing_behind(up: Callable[..., Up], tmp_path: Path) ->
 
 
 def test_a_process_that_ignores_sigterm_is_killed(up: Callable[..., Up]) -> None:
-    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(100)"
+    stubborn = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); "
+        "print(1, flush=True); time.sleep(100)"
+    )
     stack = up("plain", PYTHON, "-c", stubborn)
     process = psutil.Process(stack.ready()["pids"]["probe"])
     log = stack.settings.logs / "probe.log"
@@ -150,7 +153,7 @@ def test_a_process_that_cannot_start_is_named_with_its_log(
     settings: Settings, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    supervisor = Supervisor(tmp_path, progress=lambda name, state: said.append(state))
+    supervisor = Supervisor(tmp_path, progress=lambda _name, state: said.append(state))
     try:
         environment = child_environment(settings)
         supervisor.start(Service("broken", (PYTHON, "-c", "raise SystemExit('no')"), environment))
@@ -174,6 +177,16 @@ def test_the_embedded_database_is_brought_back(up: Callable[..., Up], server_hom
     assert server.running(settings.home) is not None
     assert stack.end() == 0
     assert server.running(settings.home) is None
+
+
+def test_two_installations_that_start_at_once_get_different_ports() -> None:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        wanted = probe.getsockname()[1]
+    with reserved_port(wanted) as one, reserved_port(wanted) as two:
+        assert one != two
+    with reserved_port(one) as again:
+        assert again == one
 
 
 def test_a_busy_port_gives_the_next() -> None:

@@ -34,7 +34,18 @@ def column(page: str, path: str) -> list[str | None]:
 
 @pytest.mark.parametrize(
     "literal",
-    ["61676.98440000000000000001", "1.10", "0", "-0", "-0.0", "1e5", "1E-400", "-12", "9" * 40, "9" * 5000],
+    [
+        "61676.98440000000000000001",
+        "1.10",
+        "0",
+        "-0",
+        "-0.0",
+        "1e5",
+        "1E-400",
+        "-12",
+        "9" * 40,
+        "9" * 5000,
+    ],
 )
 def test_numbers_keep_their_literal_text(literal: str) -> None:
     assert column(f'{{"value":[{{"a": {literal} }}]}}', "a") == [literal]
@@ -46,7 +57,9 @@ def test_null_missing_and_empty_are_told_apart() -> None:
 
 
 def test_booleans_objects_and_mixed_columns_become_text() -> None:
-    page = '{"value":[{"a":true},{"a":false},{"a":{"x": 1.50, "y":[null, "é\\""]}},{"a":7},{"a":"t"}]}'
+    page = (
+        '{"value":[{"a":true},{"a":false},{"a":{"x": 1.50, "y":[null, "é\\""]}},{"a":7},{"a":"t"}]}'
+    )
     assert column(page, "a") == ["true", "false", '{"x":1.50,"y":[null,"é\\""]}', "7", "t"]
 
 
@@ -123,7 +136,9 @@ def test_a_page_cut_short_is_refused(cut: int) -> None:
     assert caught.value.code == "truncated"
 
 
-@pytest.mark.parametrize("page", ["", "<html></html>", "NaN", '{"value":[{"No":NaN}]}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "page", ["", "<html></html>", "NaN", '{"value":[{"No":NaN}]}', "[" * 100_000]
+)
 def test_what_is_not_json_is_refused(page: str) -> None:
     with pytest.raises(BatchRefused) as caught:
         read(page, plan("No"))
@@ -136,7 +151,9 @@ def test_another_encoding_is_refused() -> None:
     assert caught.value.code == "encoding"
 
 
-@pytest.mark.parametrize("page", ['{"error":{"code":"x"}}', '{"value":{"No":1}}', '{"value":null}', "[]"])
+@pytest.mark.parametrize(
+    "page", ['{"error":{"code":"x"}}', '{"value":{"No":1}}', '{"value":null}', "[]"]
+)
 def test_a_page_without_its_records_says_that_the_source_changed(page: str) -> None:
     with pytest.raises(SourceChanged) as caught:
         read(page, plan("No"))
@@ -171,8 +188,9 @@ def test_locate_finds_records_and_children_by_their_bytes() -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text('aé€😀"\\]}{[,:-0 \n\x00', max_size=6),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 RECORDS = st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4), max_size=5)
