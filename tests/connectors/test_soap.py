@@ -28,7 +28,7 @@ from mappings.errors import (
 )
 from mappings.sources import SoapSource
 from mappings.sources.soap import SoapPaging
-from sandbox.dataset import load
+from sandbox.dataset import Dataset, load
 from sandbox.pdf import invoice_pdf
 from sandbox.soap import SoapErp
 from sandbox.soap.wsdl import INTERNAL, wsdl
@@ -85,9 +85,14 @@ def read(
         contents.append(b"".join(page.content))
 
 
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load("tiny").of("anvil")
+
+
 @pytest.fixture
-def erp() -> Iterator[SoapErp]:
-    server = SoapErp(load("tiny").of("anvil"), user="waybill", password=PASSWORD)
+def erp(data: Dataset) -> Iterator[SoapErp]:
+    server = SoapErp(data, user="waybill", password=PASSWORD)
     server.start()
     yield server
     server.stop()
