@@ -23,11 +23,11 @@ _CODE_PATHS: Final = ("faultcode", "{*}Code/{*}Subcode/{*}Value", "{*}Code/{*}Va
 _TEXT_PATHS: Final = ("faultstring", "{*}Reason/{*}Text")
 
 
-class NotWhole(Exception):
+class NotWholeError(Exception):
     """The answer is no well-formed XML document; its message says where it stops being one."""
 
 
-class Forbidden(Exception):
+class ForbiddenError(Exception):
     """The answer carries a DOCTYPE."""
 
 
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Scan:
-    """Feed it the bytes as they come, then `close` it. Raises NotWhole and Forbidden."""
+    """Feed it the bytes as they come, then `close` it. Raises NotWholeError and ForbiddenError."""
 
     def __init__(self, source: SoapSource) -> None:
         self.answer = Answer()
@@ -88,16 +88,16 @@ class Scan:
             for _, element in self._parser.read_events():
                 self._look(element)
         except etree.XMLSyntaxError as error:
-            raise NotWhole(str(error.msg)) from None
+            raise NotWholeError(str(error.msg)) from None
 
     def close(self) -> Answer:
         """What was found, once all bytes were fed."""
         try:
             root = self._parser.close()
         except etree.XMLSyntaxError as error:
-            raise NotWhole(str(error.msg)) from None
+            raise NotWholeError(str(error.msg)) from None
         if root.getroottree().docinfo.internalDTD is not None:
-            raise Forbidden
+            raise ForbiddenError
         if self._itself:
             self.answer.records = 0 if self.answer.fault_code else 1
         return self.answer
