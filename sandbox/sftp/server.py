@@ -83,6 +83,7 @@ class SftpServer:
             # wakes `accept`, which closing alone does not
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
+            self._listener = None
         for transport in self._transports:
             transport.close()
         if self._thread is not None:
