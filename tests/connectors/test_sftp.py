@@ -331,11 +331,14 @@ def test_missing_marker_says_so(erp: SftpErp) -> None:
     assert error.value.code == "no_marker"
 
 
-def test_a_file_shorter_than_listed_is_transient_SFTP_4(erp: SftpErp) -> None:  # noqa: N802
-    erp.faults.arm("truncated")
-    with to(erp) as connector, pytest.raises(Transient) as error:
-        taken(connector, PRICES)
-    assert error.value.code == "changed"
+@pytest.mark.parametrize("name", ["truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"])
+def test_spoiled_content_is_a_whole_file_to_the_wire(erp: SftpErp, name: str) -> None:
+    erp.faults.arm(name)
+    with to(erp) as connector:
+        ((_, spoiled),) = taken(connector, PRICES)[0].items()
+        assert spoiled != latest_prices(erp).read_bytes()
+        ((_, sound),) = taken(connector, PRICES)[0].items()
+    assert sound == latest_prices(erp).read_bytes()
 
 
 # the connection
