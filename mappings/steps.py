@@ -118,6 +118,7 @@ _STEPS: tuple[StepSpec, ...] = (
         "a, b|c",
         "a|b|c",
     ),
+    _one("split_bars", "texts", "Splits at | alone; blank parts fall away.", "a, b|c", "a, b|c"),
     # flags
     _one("x_flag", "bool", "X is true, blank is false; anything else is rejected.", "X", "true"),
     _one("yes_no", "bool", "Y, YES, N, NO, however cased.", "y", "true"),
@@ -188,6 +189,14 @@ _STEPS: tuple[StepSpec, ...] = (
         "number",
     ),
     _one("null_is_one", "number", "Absent or blank becomes 1.", None, "1", "number"),
+    StepSpec(
+        "minus_if_marked",
+        2,
+        "text",
+        "text",
+        "The first, its sign turned where the second is not blank (credit notes of UBL).",
+        (("12.50", "381"), "-12.50"),
+    ),
     StepSpec(
         "difference",
         2,

@@ -11,15 +11,14 @@ from transforms.registry import StepContext, StepResult, step
 
 
 @step
-def instant_or_midnight(columns: list[pa.Array], context: StepContext) -> StepResult:
+def instant_or_midnight(columns: list[pa.Array], context: StepContext) -> list[StepResult]:
     """A bad instant is a rejection, never the day instead. A day counts where no instant came."""
     exact = iso_instant([columns[0]], context)
-    unknown = pc.is_null(exact.values)
-    if exact.bad is not None:
-        unknown = pc.and_not(unknown, exact.bad)
-    day = iso_dates(columns[1])
+    unknown = pc.is_null(exact[-1].values)
+    wrong = any_of([one.bad for one in exact if one.bad is not None])
+    if wrong is not None:
+        unknown = pc.and_not(unknown, wrong)
+    day = iso_dates(pc.if_else(unknown, columns[1], None))
     midnight = midnight_of([day.values], context)
-    values = pc.if_else(unknown, midnight.values, exact.values)
-    found = [pc.and_(one.bad, unknown) for one in (day, midnight) if one.bad is not None]
-    bad = any_of(found if exact.bad is None else [exact.bad, *found])
-    return StepResult(values, bad, "not_an_instant" if bad is not None else "")
+    values = pc.if_else(unknown, midnight.values, exact[-1].values)
+    return [*exact, day, midnight, StepResult(values)]

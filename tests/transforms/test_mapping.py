@@ -135,7 +135,8 @@ def test_lists_through_a_lookup() -> None:
             "search_terms": {"from": "T[]"},
         },
     )
-    mapped = product.map(chunk(R=["H", "H,Z", None], **{"T[]": ["a\x1fb", " ", None]}))
+    columns: dict[str, Any] = {"R": ["H", "H,Z", None], "T[]": ["a\x1fb", " ", None]}
+    mapped = product.map(chunk(**columns))
     assert mapped.table["restrictions"].to_pylist() == [["hazardous"], None, None]
     assert bad(mapped) == [("restrictions", "unknown_code", [1])]
     assert mapped.table["search_terms"].to_pylist() == [["a", "b"], None, None]
