@@ -18,11 +18,7 @@ from mappings.settings import REPOSITORY, Settings
 from sandbox.dataset import Dataset
 from sandbox.soap import SoapErp
 
-pytestmark = [
-    pytest.mark.usefixtures("airflow_database"),
-    # Airflow runs a test's tasks through its own API in this process, over Starlette's test client
-    pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`"),
-]
+pytestmark = pytest.mark.usefixtures("airflow_database")
 
 HEAVY = {"pandas", "pyarrow", "numpy", "zeep", "lxml", "paramiko", "great_expectations", "psycopg"}
 
