@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import paramiko
 
@@ -85,6 +86,8 @@ class Line:
 
     def close(self) -> None:
         """Give the channel back."""
-        if self._sftp is not None:
-            self._sftp.close()
-        self._session = self._sftp = None
+        line, self._sftp, self._session = self._sftp, None, None
+        if line is not None:
+            # what is broken cannot be closed properly, and need not be
+            with suppress(paramiko.SSHException, EOFError, OSError):
+                line.close()

@@ -28,18 +28,8 @@ CONNECTING = frozenset({"changed_host_key", "maintenance"})
 SIGNING_IN = frozenset({"wrong_password"})
 OPENING_SESSION = frozenset({"rate_limit"})
 LISTING = frozenset({"no_marker", "growing"})
-READING = frozenset(
-    {
-        "slow",
-        "hang",
-        "truncated",
-        "drop",
-        "schema_changed",
-        "bad_rows",
-        "empty",
-        "bad_trailer",
-    }
-)
+CONTENT = frozenset({"truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"})
+READING = frozenset({"slow", "hang", "drop"}) | CONTENT
 """Which scenarios are looked for at which moment of a session."""
 
 _HANG_SECONDS = 3600.0
@@ -83,6 +73,7 @@ class SftpServer:
             # wakes `accept`, which closing alone does not
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
+            self._listener = None
         for transport in self._transports:
             transport.close()
         if self._thread is not None:
@@ -165,6 +156,7 @@ class _Files(paramiko.SFTPServerInterface):
         self._transport = server.transport
         self._growing = False
         self._grown = 0
+        self._served: dict[str, int] = {}
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         place = self._place(path)
@@ -172,12 +164,15 @@ class _Files(paramiko.SFTPServerInterface):
             return SFTP_NO_SUCH_FILE
         fault = self._account.faults.take(path, LISTING)
         self._growing = self._growing or (fault is not None and fault[0] == "growing")
+        self._served.clear()
         found: list[paramiko.SFTPAttributes] = []
         with os.scandir(place) as entries:
             for entry in entries:
                 if fault is not None and fault[0] == "no_marker" and entry.name.endswith(".done"):
                     continue
                 attributes = paramiko.SFTPAttributes.from_stat(entry.stat(), entry.name)
+                if entry.is_file():
+                    self._spoil_size(attributes, f"{path}/{entry.name}", Path(entry.path))
                 found.append(self._grow(attributes, entry.name))
         return found
 
@@ -185,7 +180,10 @@ class _Files(paramiko.SFTPServerInterface):
         place = self._place(path)
         if not place.exists():
             return SFTP_NO_SUCH_FILE
-        return self._grow(paramiko.SFTPAttributes.from_stat(place.stat()), place.name)
+        attributes = paramiko.SFTPAttributes.from_stat(place.stat())
+        if place.is_file():
+            self._spoil_size(attributes, path, place)
+        return self._grow(attributes, place.name)
 
     lstat = stat
 
@@ -205,9 +203,19 @@ class _Files(paramiko.SFTPServerInterface):
                 return SFTP_FAILURE
         content = place.read_bytes()
         stops = len(content) * 3 // 5 if name == "drop" else None
-        return _Handle(
-            spoil(name, place.name, content) if name else content, self._transport, stops
-        )
+        if name in CONTENT:
+            content = spoil(name, place.name, content)
+            self._served[place.name] = len(content)
+        return _Handle(content, self._transport, stops)
+
+    def _spoil_size(self, attributes: paramiko.SFTPAttributes, path: str, place: Path) -> None:
+        """A spoiled file lists as the server will give it: only its content tells."""
+        if place.name in self._served:
+            attributes.st_size = self._served[place.name]
+            return
+        name = self._account.faults.peek(path, CONTENT)
+        if name is not None:
+            attributes.st_size = len(spoil(name, place.name, place.read_bytes()))
 
     def _grow(self, attributes: paramiko.SFTPAttributes, name: str) -> paramiko.SFTPAttributes:
         if self._growing and not name.endswith(".done"):

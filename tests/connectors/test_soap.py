@@ -28,7 +28,7 @@ from mappings.errors import (
 )
 from mappings.sources import SoapSource
 from mappings.sources.soap import SoapPaging
-from sandbox.dataset import load
+from sandbox.dataset import Dataset, load
 from sandbox.pdf import invoice_pdf
 from sandbox.soap import SoapErp
 from sandbox.soap.wsdl import INTERNAL, wsdl
@@ -85,9 +85,14 @@ def read(
         contents.append(b"".join(page.content))
 
 
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load("tiny").of("anvil")
+
+
 @pytest.fixture
-def erp() -> Iterator[SoapErp]:
-    server = SoapErp(load("tiny").of("anvil"), user="waybill", password=PASSWORD)
+def erp(data: Dataset) -> Iterator[SoapErp]:
+    server = SoapErp(data, user="waybill", password=PASSWORD)
     server.start()
     yield server
     server.stop()
@@ -174,7 +179,7 @@ def test_documents_need_their_operation(erp: SoapErp) -> None:
 # --- the WSDL -------------------------------------------------------------------------------------
 
 
-def test_SOAP_2_the_wsdl_is_pinned(erp: SoapErp, tmp_path: Path) -> None:
+def test_soap_2_the_wsdl_is_pinned(erp: SoapErp, tmp_path: Path) -> None:
     for _ in range(2):
         with SoapConnector(connection_of(erp), "anvil", cache=tmp_path) as one:
             assert one.check()
@@ -182,11 +187,10 @@ def test_SOAP_2_the_wsdl_is_pinned(erp: SoapErp, tmp_path: Path) -> None:
     assert erp.requests.count("wsdl") == 1
 
 
-def test_SOAP_2_a_wsdl_that_cannot_be_read_is_transient(erp: SoapErp) -> None:
+def test_soap_2_a_wsdl_that_cannot_be_read_is_transient(erp: SoapErp) -> None:
     erp.faults.arm("maintenance", where="wsdl")
-    with SoapConnector(connection_of(erp), "anvil") as one:
-        with pytest.raises(Transient) as caught:
-            one.check()
+    with SoapConnector(connection_of(erp), "anvil") as one, pytest.raises(Transient) as caught:
+        one.check()
     assert caught.value.code == "wsdl"
 
 
@@ -199,7 +203,7 @@ def test_what_is_no_wsdl_is_said(erp: SoapErp, tmp_path: Path) -> None:
     assert caught.value.code == "wsdl"
 
 
-def test_SOAP_9_the_connection_names_the_endpoint(connector: SoapConnector) -> None:
+def test_soap_9_the_connection_names_the_endpoint(connector: SoapConnector) -> None:
     assert INTERNAL.encode() in wsdl()
     assert read(connector)[2].complete
 
@@ -214,9 +218,11 @@ def test_unknown_operation_and_unknown_element_are_the_mappings(connector: SoapC
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def test_REST_8_wrong_password_is_one_try_and_names_no_secret(erp: SoapErp) -> None:
+def test_rest_8_wrong_password_is_one_try_and_names_no_secret(erp: SoapErp) -> None:
     told = connection_of(erp)
-    wrong = Connection(told.id, told.type, told.host, told.port, told.login, "wr0ng-Wort", extra=told.extra)
+    wrong = Connection(
+        told.id, told.type, told.host, told.port, told.login, "wr0ng-Wort", extra=told.extra
+    )
     with SoapConnector(wrong, "anvil") as one:
         with pytest.raises(Misconfigured, match='connection "anvil_account"') as caught:
             read(one)
@@ -241,7 +247,7 @@ def test_a_session_that_expires_midway_is_renewed_once(
     assert erp.requests.count("GetConditionList") == 4
 
 
-def test_REST_6_a_session_that_keeps_expiring_is_a_sign_in_problem(
+def test_rest_6_a_session_that_keeps_expiring_is_a_sign_in_problem(
     erp: SoapErp, connector: SoapConnector
 ) -> None:
     erp.faults.arm("session_expired", times=None, where="GetConditionList", after=1)
@@ -255,7 +261,7 @@ def test_REST_6_a_session_that_keeps_expiring_is_a_sign_in_problem(
 
 
 @pytest.mark.parametrize("fault", ["maintenance", "html_200", "truncated", "drop"])
-def test_SOAP_4_what_passes_is_tried_again(
+def test_soap_4_what_passes_is_tried_again(
     erp: SoapErp, connector: SoapConnector, fault: str
 ) -> None:
     erp.faults.arm(fault, where="GetConditionList", after=1)
@@ -274,7 +280,7 @@ def test_SOAP_4_what_passes_is_tried_again(
         ("drop", "transfer"),
     ],
 )
-def test_SOAP_4_what_stays_is_transient_and_no_page(erp: SoapErp, fault: str, code: str) -> None:
+def test_soap_4_what_stays_is_transient_and_no_page(erp: SoapErp, fault: str, code: str) -> None:
     with SoapConnector(connection_of(erp), "anvil", tries=2) as one:
         erp.faults.arm(fault, times=None, where="GetConditionList")
         with pytest.raises(Transient) as caught:
@@ -283,7 +289,7 @@ def test_SOAP_4_what_stays_is_transient_and_no_page(erp: SoapErp, fault: str, co
     assert erp.requests.count("GetConditionList") == 2
 
 
-def test_SOAP_1_a_hung_server_ends_at_the_timeout(erp: SoapErp) -> None:
+def test_soap_1_a_hung_server_ends_at_the_timeout(erp: SoapErp) -> None:
     with SoapConnector(connection_of(erp), "anvil", timeout=0.3, tries=1) as one:
         erp.faults.arm("hang", where="GetConditionList")
         with pytest.raises(Transient, match=r"0\.3 s") as caught:
@@ -291,7 +297,7 @@ def test_SOAP_1_a_hung_server_ends_at_the_timeout(erp: SoapErp) -> None:
     assert caught.value.code == "timeout"
 
 
-def test_REST_1_a_short_retry_after_is_waited_a_long_one_is_told(
+def test_rest_1_a_short_retry_after_is_waited_a_long_one_is_told(
     erp: SoapErp, connector: SoapConnector
 ) -> None:
     erp.faults.arm("rate_limit", where="GetConditionList", seconds=0)
@@ -302,7 +308,7 @@ def test_REST_1_a_short_retry_after_is_waited_a_long_one_is_told(
     assert caught.value.retry_after == 120
 
 
-def test_REST_1_retry_after_in_seconds_and_as_a_date() -> None:
+def test_rest_1_retry_after_in_seconds_and_as_a_date() -> None:
     now = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert retry_after("90", now) == 90
     assert retry_after(format_datetime(now + timedelta(seconds=45), usegmt=True), now) == 45
@@ -349,21 +355,21 @@ def test_an_empty_answer_is_an_empty_page(erp: SoapErp, connector: SoapConnector
     assert ([page.records for page in pages], end.complete, end.cursor) == ([0], True, None)
 
 
-def test_REST_9_a_repeated_token_is_told(erp: SoapErp, connector: SoapConnector) -> None:
+def test_rest_9_a_repeated_token_is_told(erp: SoapErp, connector: SoapConnector) -> None:
     erp.faults.arm("repeated_link", times=None, where="GetConditionList", after=1)
     with pytest.raises(SourceChanged, match="circle") as caught:
         read(connector)
     assert caught.value.code == "repeated_token"
 
 
-def test_SOAP_3_an_answer_over_the_cap_is_refused(erp: SoapErp) -> None:
+def test_soap_3_an_answer_over_the_cap_is_refused(erp: SoapErp) -> None:
     with SoapConnector(connection_of(erp), "anvil", page_bytes=10_000) as one:
         with pytest.raises(BatchRefused) as caught:
             read(one)
     assert caught.value.code == "too_large"
 
 
-def test_nobody_listening_is_transient(erp: SoapErp, tmp_path: Path) -> None:
+def test_nobody_listening_is_transient(erp: SoapErp) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}/soap"
@@ -384,13 +390,13 @@ def scripted(tmp_path: Path) -> Iterator[Callable[..., SoapConnector]]:
     servers: list[ThreadingHTTPServer] = []
     connectors: list[SoapConnector] = []
 
-    def build(script: Script, **settings: float) -> SoapConnector:
+    def build(script: Script, timeout: float = 60.0) -> SoapConnector:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 script(self)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -406,7 +412,7 @@ def scripted(tmp_path: Path) -> Iterator[Callable[..., SoapConnector]]:
             schema="http",
             extra={"wsdl": str(tmp_path / "erp.wsdl")},
         )
-        connectors.append(SoapConnector(there, "other", tries=1, **settings))
+        connectors.append(SoapConnector(there, "other", tries=1, timeout=timeout))
         return connectors[-1]
 
     yield build
@@ -435,7 +441,9 @@ def envelope(inside: str, uri: str = "http://schemas.xmlsoap.org/soap/envelope/"
 
 
 def fault(code: str, says: str = "no") -> str:
-    return envelope(f"<e:Fault><faultcode>{code}</faultcode><faultstring>{says}</faultstring></e:Fault>")
+    return envelope(
+        f"<e:Fault><faultcode>{code}</faultcode><faultstring>{says}</faultstring></e:Fault>"
+    )
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -452,7 +460,7 @@ def fault(code: str, says: str = "no") -> str:
         ("e:MustUnderstand", "no", Misconfigured, "fault"),
     ],
 )
-def test_SOAP_5_a_fault_has_its_class_whatever_the_status(
+def test_soap_5_a_fault_has_its_class_whatever_the_status(
     scripted: Callable[..., SoapConnector],
     status: int,
     code: str,
@@ -467,7 +475,7 @@ def test_SOAP_5_a_fault_has_its_class_whatever_the_status(
     assert says in str(caught.value)
 
 
-def test_SOAP_5_a_soap_12_fault_too(scripted: Callable[..., SoapConnector]) -> None:
+def test_soap_5_a_soap_12_fault_too(scripted: Callable[..., SoapConnector]) -> None:
     inside = (
         "<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code>"
         "<e:Reason><e:Text>unknown field</e:Text></e:Reason></e:Fault>"
@@ -477,7 +485,9 @@ def test_SOAP_5_a_soap_12_fault_too(scripted: Callable[..., SoapConnector]) -> N
         read(scripted(replies(500, body, "application/soap+xml")))
 
 
-def test_SOAP_7_a_wrong_clock_is_named_with_its_skew(scripted: Callable[..., SoapConnector]) -> None:
+def test_soap_7_a_wrong_clock_is_named_with_its_skew(
+    scripted: Callable[..., SoapConnector],
+) -> None:
     date = format_datetime(datetime.now(UTC) - timedelta(minutes=12), usegmt=True)
     with pytest.raises(Misconfigured, match=r"differ by 7(19|2\d) s") as caught:
         read(scripted(replies(500, fault("wsse:MessageExpired"), Date=date)))
@@ -503,14 +513,14 @@ def test_refused_at_the_door(scripted: Callable[..., SoapConnector], status: int
         (200, "multipart/related; type=text/xml", Misconfigured),
     ],
 )
-def test_REST_20_status_and_media_type_come_before_any_xml(
+def test_rest_20_status_and_media_type_come_before_any_xml(
     scripted: Callable[..., SoapConnector], status: int, media_type: str, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
         read(scripted(replies(status, envelope("<R/>"), media_type)))
 
 
-def test_SOAP_10_a_doctype_is_refused(scripted: Callable[..., SoapConnector]) -> None:
+def test_soap_10_a_doctype_is_refused(scripted: Callable[..., SoapConnector]) -> None:
     bad = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + envelope("<R>&a;</R>")
     with pytest.raises(BatchRefused) as caught:
         read(scripted(replies(200, bad)))
@@ -524,7 +534,7 @@ def test_secrets_that_the_erp_echoes_are_not_said(scripted: Callable[..., SoapCo
     assert "***" in str(caught.value)
 
 
-def test_SOAP_1_bytes_that_trickle_end_at_the_timeout_too(
+def test_soap_1_bytes_that_trickle_end_at_the_timeout_too(
     scripted: Callable[..., SoapConnector],
 ) -> None:
     def trickle(request: BaseHTTPRequestHandler) -> None:
@@ -544,7 +554,7 @@ def test_SOAP_1_bytes_that_trickle_end_at_the_timeout_too(
     assert caught.value.code == "timeout"
 
 
-def test_SOAP_6_an_element_that_nobody_knows_does_no_harm(
+def test_soap_6_an_element_that_nobody_knows_does_no_harm(
     scripted: Callable[..., SoapConnector],
 ) -> None:
     inside = (

@@ -13,7 +13,7 @@ from quality.guards import Counts, DeltaStats
 
 D = Decimal
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:module 'sre_constants' is deprecated:DeprecationWarning"  # imported by a dependency
+    "ignore:module 'sre_(constants|parse)' is deprecated:DeprecationWarning"  # of an import
 )
 
 

@@ -18,7 +18,7 @@ from tests.quality.strategies import dense, tables
 from tests.quality.tables import table
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:module 'sre_constants' is deprecated:DeprecationWarning"  # imported by a dependency
+    "ignore:module 'sre_(constants|parse)' is deprecated:DeprecationWarning"  # of an import
 )
 
 
