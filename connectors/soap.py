@@ -122,7 +122,7 @@ class SoapConnector:
                 return walk.end(source, self._server_at)
             if answer.token in walk.tokens:
                 raise SourceChanged(
-                    f"{source.operation}: page {walk.pages} hands out a token that was there before",
+                    f"{source.operation}: page {walk.pages} hands out an earlier token",
                     erp=self._erp,
                     code="repeated_token",
                     remedy="Ask the ERP's owner: its paging runs in a circle.",
