@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 
 from mappings.steps import ANY, STEPS, Kind
 from mappings.vocabulary import Field, Type
-from transforms.parsing import any_of, trimmed, true_rows
+from transforms.parsing import FALSE, any_of, trimmed, true_rows
 from transforms.registry import StepContext, StepResult
 from transforms.types import ARROW, typed
 from transforms.values import FUNCTIONS
 
-_SAMPLE = 2_000
-_FEW = 8
-"""A column counts as repetitive where a sample holds less than an eighth as many distinct texts."""
-_AS_TYPE: dict[Kind, Type] = {"number": "qty", "date": "date", "instant": "instant", "bool": "bool"}
+_SAMPLE = 4_000
+_FEW = 3
+"""A column counts as repetitive where a sample holds less than a third as many distinct texts."""
+_AS_TYPE: dict[Kind, Type] = {"date": "date", "instant": "instant", "bool": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def column_of(
     context: StepContext,
 ) -> Column:
     """The field's values out of the texts of its paths. The names in `through` must be known."""
-    if len(columns) == 1 and _repeats(columns[0]):
+    works = bool(through) or lookup is not None or ARROW[field.type] != pa.string()
+    if works and len(columns) == 1 and _repeats(columns[0]):
         encoded = pc.dictionary_encode(columns[0])
         few = _column(field, [encoded.dictionary], through, lookup, context)
         null = _column(field, [pa.nulls(1, pa.string())], through, lookup, context)
@@ -59,10 +60,7 @@ def constant(field: Field, text: str) -> pa.Scalar:
 
 
 def _spread(code: str, few: Column, null: Column, indices: pa.Array) -> pa.BooleanArray:
-    masks = [
-        dict(one.bad).get(code, pa.nulls(len(one.values), pa.bool_()).fill_null(False))
-        for one in (few, null)
-    ]
+    masks = [dict(one.bad).get(code, pa.repeat(FALSE, len(one.values))) for one in (few, null)]
     return pc.take(pa.concat_arrays(masks), indices)
 
 
@@ -84,16 +82,15 @@ def _column(
         spec = STEPS[name]
         columns = [_as_kind(column, kind, spec.needs, bad) for column in columns]
         groups = [[one] for one in columns] if spec.takes == 1 else [columns]
-        results = [FUNCTIONS[name](group, context) for group in groups]
-        columns = [bad.add(result) for result in results]
+        columns = [bad.add_all(FUNCTIONS[name](group, context)) for group in groups]
         kind = spec.gives
         if spec.takes == ANY:
             columns = columns[:1]
     values = columns[0]
     if lookup is not None:
         values = bad.add(_looked_up(values, lookup))
-    for result in typed(values, field.type):
-        values = bad.add(result)
+    canonical = kind == "number" and lookup is None
+    values = bad.add_all(typed(values, field.type, canonical=canonical))
     return Column(bad.without(values), bad.found)
 
 
@@ -102,10 +99,8 @@ def _as_kind(values: pa.Array, came: Kind, needs: Kind, bad: _Bad) -> pa.Array:
     if came != "text" or needs in ("text", "texts"):
         return values
     if needs == "number":
-        return bad.add(FUNCTIONS["decimal_point"]([values], StepContext()))
-    for result in typed(values, _AS_TYPE[needs]):
-        values = bad.add(result)
-    return values
+        return bad.add_all(FUNCTIONS["decimal_point"]([values], StepContext()))
+    return bad.add_all(typed(values, _AS_TYPE[needs]))
 
 
 class _Bad:
@@ -125,6 +120,10 @@ class _Bad:
             elif pc.any(mask).as_py():
                 self.found.append((result.code, mask))
         return result.values
+
+    def add_all(self, results: StepResult | list[StepResult]) -> pa.Array:
+        every = results if isinstance(results, list) else [results]
+        return [self.add(one) for one in every][-1]
 
     def without(self, values: pa.Array) -> pa.Array:
         """Bad rows as null: a later step may have made a value of the null."""
@@ -159,6 +158,3 @@ def _looked_up_lists(values: pa.Array, lookup: dict[str, str]) -> StepResult:
 def trimmed_null(texts: pa.Array) -> pa.Array:
     """Blank as null; other text as it is, so that a lookup stays exact."""
     return pc.if_else(pc.is_null(trimmed(texts)), None, texts)
-
-
-__all__ = ["ARROW", "Column", "column_of", "constant"]

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import xxhash
 
 _BETWEEN, _NULL, _ESCAPE = "\x1e", "\x1d", "\x1b"
-_MARKS = np.frombuffer((_BETWEEN + _NULL + _ESCAPE).encode(), dtype=np.uint8)
 
 
 def raw_hash(columns: list[pa.Array], rows: int) -> pa.Int64Array:
@@ -27,7 +26,8 @@ def raw_hash(columns: list[pa.Array], rows: int) -> pa.Int64Array:
 def _escaped(column: pa.Array) -> pa.Array:
     """Text without our marks in it; nearly always it holds none, which its bytes tell at once."""
     data = column.buffers()[2]
-    if data is None or not np.isin(np.frombuffer(data, dtype=np.uint8), _MARKS).any():
+    held = b"" if data is None else data.to_pybytes()
+    if not any(mark.encode() in held for mark in (_BETWEEN, _NULL, _ESCAPE)):
         return column
     for mark, letter in ((_ESCAPE, "A"), (_BETWEEN, "B"), (_NULL, "C")):
         column = pc.replace_substring(column, mark, _ESCAPE + letter)

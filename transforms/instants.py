@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.parsing import any_of, clocks, in_calendar, matched, split, trimmed
+from transforms.parsing import clocks, in_calendar, matched, split, trimmed
 from transforms.registry import StepContext, StepResult, step
 from transforms.types import INSTANT
 
@@ -25,26 +25,26 @@ _OPEN = r"^\s*(?:0{8}|0{4}-00-00(?:[T ].*)?|00\.00\.0{4}.*|9999[.-]?12[.-]?31.*|
 
 
 @step
-def iso_instant(columns: list[pa.Array], _: StepContext) -> StepResult:
+def iso_instant(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     """An offset or Z must be there: without one nobody knows when it was."""
-    return _first_fault(clocks(columns[0], offset=True), INSTANT)
+    return _as_instants(clocks(columns[0], offset=True))
 
 
 @step
-def local_instant(columns: list[pa.Array], context: StepContext) -> StepResult:
+def local_instant(columns: list[pa.Array], context: StepContext) -> list[StepResult]:
     """An offset must not be there: it would contradict the zone."""
     return _in_zone(clocks(columns[0], offset=False), context)
 
 
 @step
-def dotted_instant(columns: list[pa.Array], context: StepContext) -> StepResult:
+def dotted_instant(columns: list[pa.Array], context: StepContext) -> list[StepResult]:
     """Day first, seconds or not."""
     pattern = r"^([0-9]{2})\.([0-9]{2})\.([0-9]{4}) ([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)$"
     return _rewritten(columns[0], pattern, r"\3-\2-\1T\4", context)
 
 
 @step
-def sap_instant(columns: list[pa.Array], context: StepContext) -> StepResult:
+def sap_instant(columns: list[pa.Array], context: StepContext) -> list[StepResult]:
     """Two columns, as SAP keeps them. 240000 is no time; a blank time with a date is midnight."""
     day, clock = trimmed(columns[0]), pc.fill_null(trimmed(columns[1]), "000000")
     joined = pc.binary_join_element_wise(_without_open(day), clock, "T")
@@ -53,25 +53,27 @@ def sap_instant(columns: list[pa.Array], context: StepContext) -> StepResult:
 
 
 @step
-def sap_timestamp(columns: list[pa.Array], _: StepContext) -> StepResult:
+def sap_timestamp(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     """Fourteen digits and perhaps a fraction; SAP's time stamps are UTC. 0 is NULL."""
     texts = trimmed(columns[0])
     texts = pc.if_else(pc.match_substring_regex(texts, r"^0+(?:\.0+)?$"), None, texts)
     pattern = r"^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(\.[0-9]+)?$"
     found = matched(texts, pattern, "not_an_instant")
-    read = clocks(pc.replace_substring_regex(found.values, pattern, r"\1-\2-\3T\4:\5:\6\7Z"), offset=True)
-    return _first_fault([found, *read], INSTANT)
+    read = clocks(
+        pc.replace_substring_regex(found.values, pattern, r"\1-\2-\3T\4:\5:\6\7Z"), offset=True
+    )
+    return _as_instants([found, *read])
 
 
 @step
-def odata_epoch(columns: list[pa.Array], _: StepContext) -> StepResult:
+def odata_epoch(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     """Milliseconds since 1970; an offset behind them says only where the server stands."""
     pattern = r"^/Date\((-?[0-9]{1,14})(?:[+-][0-9]{1,4})?\)/$"
     found = matched(columns[0], pattern, "not_an_instant")
     millis = pc.cast(pc.replace_substring_regex(found.values, pattern, r"\1"), pa.int64())
     known = in_calendar(millis.fill_null(0).to_numpy().astype("datetime64[ms]"))
     inside = split(pc.multiply(millis, 1000), pa.array(known), "not_an_instant")
-    return _first_fault([found, inside], INSTANT)
+    return _as_instants([found, inside])
 
 
 @step
@@ -86,7 +88,9 @@ def midnight_of(columns: list[pa.Array], context: StepContext) -> StepResult:
     zone = ZoneInfo(context.time_zone)
     days = pc.cast(columns[0], _NAIVE)
     wanted = pc.dictionary_encode(days)
-    instants = [None if day is None else _first_instant(day, zone) for day in wanted.dictionary.to_pylist()]
+    instants = [
+        None if day is None else _first_instant(day, zone) for day in wanted.dictionary.to_pylist()
+    ]
     values = pc.take(pa.array(instants, INSTANT), wanted.indices)
     return split(values, pc.or_(pc.is_valid(values), pc.is_null(days)), "not_an_instant")
 
@@ -98,10 +102,12 @@ def local_date(columns: list[pa.Array], context: StepContext) -> StepResult:
     shift, _ = _offsets(naive, ZoneInfo(context.time_zone), utc=True)
     local = (naive.fill_null(0).to_numpy() + shift).astype("datetime64[D]")
     outside = (local < np.datetime64("0001-01-01")) | (local >= np.datetime64("9999-12-31"))
-    return StepResult(pa.array(local, mask=naive.is_null().to_numpy(zero_copy_only=False) | outside))
+    return StepResult(
+        pa.array(local, mask=naive.is_null().to_numpy(zero_copy_only=False) | outside)
+    )
 
 
-def _rewritten(texts: pa.Array, pattern: str, iso: str, context: StepContext) -> StepResult:
+def _rewritten(texts: pa.Array, pattern: str, iso: str, context: StepContext) -> list[StepResult]:
     found = matched(_without_open(texts), pattern, "not_an_instant")
     read = clocks(pc.replace_substring_regex(found.values, pattern, iso), offset=False)
     return _in_zone([found, *read], context)
@@ -111,15 +117,12 @@ def _without_open(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(texts, _OPEN), None, texts)
 
 
-def _first_fault(results: list[StepResult], target: pa.DataType) -> StepResult:
-    """One result of several in a row: all their bad rows, under the code of the first that has any."""
-    masks = [one for one in results if one.bad is not None and pc.any(one.bad).as_py()]
-    values = pc.cast(results[-1].values, target)
-    bad = any_of([one.bad for one in masks if one.bad is not None])
-    return StepResult(values, bad, masks[0].code if masks else "")
+def _as_instants(results: list[StepResult]) -> list[StepResult]:
+    last = results[-1]
+    return [*results[:-1], StepResult(pc.cast(last.values, INSTANT), last.bad, last.code)]
 
 
-def _in_zone(results: list[StepResult], context: StepContext) -> StepResult:
+def _in_zone(results: list[StepResult], context: StepContext) -> list[StepResult]:
     naive = results[-1].values
     shift, real = _offsets(naive, ZoneInfo(context.time_zone), utc=False)
     instants = naive.fill_null(0).to_numpy() - shift
@@ -127,7 +130,7 @@ def _in_zone(results: list[StepResult], context: StepContext) -> StepResult:
     values = pa.array(instants, type=_NAIVE, mask=mask)
     there = split(values, pa.array(real | mask), "no_such_local_time")
     inside = split(there.values, pa.array(in_calendar(instants) | mask), "not_an_instant")
-    return _first_fault([*results, there, inside], INSTANT)
+    return _as_instants([*results, there, inside])
 
 
 def _offsets(naive: pa.Array, zone: ZoneInfo, *, utc: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -11,19 +11,20 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.parsing import NUMBER, any_of, matched, split, trimmed
+from transforms.parsing import NUMBER, matched, replaced, seen, split, trimmed
 from transforms.registry import StepContext, StepResult, step
 
-_SPACES = "[\u00a0\u202f\u2009'\u2019]"  # NBSP, narrow NBSP, thin space, apostrophes
+_SPACE_MARKS = "\u00a0\u202f\u2009'\u2019"
+_SPACES = f"[{_SPACE_MARKS}]"  # NBSP, narrow NBSP, thin space, apostrophes
 _COMMA = (
-    rf"^[+-]?(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+|[0-9]{{1,3}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:,[0-9]+)?$"
+    rf"^[+-]?(?:[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}})+|[1-9][0-9]{{0,2}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:,[0-9]+)?$"
     r"|^[+-]?,[0-9]+$"
 )
 _POINT = (
-    rf"^[+-]?(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]{{1,3}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:\.[0-9]+)?$"
+    rf"^[+-]?(?:[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+|[1-9][0-9]{{0,2}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:\.[0-9]+)?$"
     r"|^[+-]?\.[0-9]+$"
 )
-_TWO_WAYS = r"^[+-]?[0-9]{1,3}[.,][0-9]{3}$"
+_TWO_WAYS = r"^[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}$"
 _ZERO = r"^[+-]?(?:0+(?:\.0+)?|\.0+)$"
 _SUBTRACTABLE = r"^[+-]?[0-9]{0,22}(?:\.[0-9]{1,6}0*)?$"
 _MOST_EXPONENT = 60
@@ -38,62 +39,52 @@ def decimal_point(columns: list[pa.Array], _: StepContext) -> StepResult:
 @step
 def decimal_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
     """`13.75` is no number here: a dot only separates groups of three."""
-    found = matched(columns[0], _COMMA, "not_a_number")
-    values = found.values
-    if _seen(values, "."):
-        values = pc.replace_substring(values, ".", "")
-    values = pc.replace_substring(_without_spaces(values), ",", ".")
-    return StepResult(values, found.bad, found.code)
+    return _comma(columns[0])
 
 
 @step
 def thousands_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
     """`13,75` is no number here: a comma only separates groups of three."""
-    found = matched(columns[0], _POINT, "not_a_number")
-    values = _without_spaces(found.values)
-    if _seen(values, ","):
-        values = pc.replace_substring(values, ",", "")
-    return StepResult(values, found.bad, found.code)
+    return _point(columns[0])
 
 
 @step
-def either_mark(columns: list[pa.Array], context: StepContext) -> StepResult:
-    """Only what can be read one way: two different marks, or one that cannot be a thousands mark."""
+def either_mark(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
+    """Only what can be read one way: two different marks, or one that is no thousands mark."""
     texts = trimmed(columns[0])
     two_ways = pc.match_substring_regex(texts, _TWO_WAYS)
     clear = split(texts, pc.invert(two_ways), "ambiguous_number")
-    comma = decimal_comma([clear.values], context)
-    point = thousands_comma([clear.values], context)
+    comma, point = _comma(clear.values), _point(clear.values)
     values = pc.coalesce(comma.values, point.values)
     unread = pc.and_(pc.is_null(values), pc.is_valid(clear.values))
-    code = "not_a_number" if pc.any(unread).as_py() else clear.code
-    bad = any_of([mask for mask in (clear.bad, unread) if mask is not None])
-    return StepResult(values, bad, code)
+    return [clear, StepResult(values, unread, "not_a_number")]
 
 
 @step
 def trailing_minus(columns: list[pa.Array], _: StepContext) -> StepResult:
     """SAP writes the sign behind; a sign in front as well is left for the next step to refuse."""
-    return StepResult(pc.replace_substring_regex(columns[0], r"^\s*([^\s+-][^+-]*?)\s*-\s*$", r"-\1"))
+    return StepResult(replaced(columns[0], "-", r"^\s*([^\s+-][^+-]*?)\s*-\s*$", r"-\1"))
 
 
 @step
 def parentheses_minus(columns: list[pa.Array], _: StepContext) -> StepResult:
     """Bookkeeping's minus."""
-    return StepResult(pc.replace_substring_regex(columns[0], r"^\s*\(\s*([^\s()+-][^()]*?)\s*\)\s*$", r"-\1"))
+    return StepResult(replaced(columns[0], "(", r"^\s*\(\s*([^\s()+-][^()]*?)\s*\)\s*$", r"-\1"))
 
 
 @step
 def percent_sign(columns: list[pa.Array], _: StepContext) -> StepResult:
     """The sign alone goes; 12.5 % stays 12.5."""
-    return StepResult(pc.replace_substring_regex(columns[0], "[\\s\u00a0\u202f]*%\\s*$", ""))
+    return StepResult(replaced(columns[0], "%", "[\\s\u00a0\u202f]*%\\s*$", ""))
 
 
 @step
 def decimal_exponent(columns: list[pa.Array], _: StepContext) -> StepResult:
     """A JSON number may be written 1.5E+2: exact, as long as its exponent is sane."""
-    found = matched(columns[0], r"^[+-]?[0-9]{1,76}(?:\.[0-9]{1,76})?(?:[eE][+-]?[0-9]{1,3})?$", "not_a_number")
-    if not _seen_regex(found.values, "[eE]"):
+    found = matched(
+        columns[0], r"^[+-]?[0-9]{1,76}(?:\.[0-9]{1,76})?(?:[eE][+-]?[0-9]{1,3})?$", "not_a_number"
+    )
+    if not (seen(found.values, "e") or seen(found.values, "E")):
         return found
     texts = [None if one is None else _written_out(one) for one in found.values.to_pylist()]
     values = pa.array(texts, pa.string())
@@ -166,12 +157,29 @@ def null_is_one(columns: list[pa.Array], _: StepContext) -> StepResult:
 def difference(columns: list[pa.Array], _: StepContext) -> StepResult:
     """NULL on either side gives NULL; more than six decimals are refused, not cut."""
     both = (pc.match_substring_regex(column, _SUBTRACTABLE) for column in columns)
-    fits = pc.and_(*(pc.fill_null(one, True) for one in both))
+    fits = pc.and_(*(pc.fill_null(one, pa.scalar(value=True)) for one in both))
     first, second = (split(column, fits, "too_many_digits") for column in columns)
     numbers = [pc.cast(one.values, pa.decimal128(30, 6)) for one in (first, second)]
     # with six decimals Arrow writes no exponent, so the text is canonical
     values = pc.cast(pc.subtract(numbers[0], numbers[1]), pa.string())
     return StepResult(values, first.bad, first.code)
+
+
+def _comma(texts: pa.Array) -> StepResult:
+    found = matched(texts, _COMMA, "not_a_number")
+    values = found.values
+    if seen(values, "."):
+        values = pc.replace_substring(values, ".", "")
+    values = pc.replace_substring(_without_spaces(values), ",", ".")
+    return StepResult(values, found.bad, found.code)
+
+
+def _point(texts: pa.Array) -> StepResult:
+    found = matched(texts, _POINT, "not_a_number")
+    values = _without_spaces(found.values)
+    if seen(values, ","):
+        values = pc.replace_substring(values, ",", "")
+    return StepResult(values, found.bad, found.code)
 
 
 def _groups(texts: pa.Array, pattern: str) -> list[pa.Array]:
@@ -184,15 +192,9 @@ def _groups(texts: pa.Array, pattern: str) -> list[pa.Array]:
 
 
 def _without_spaces(texts: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(texts, _SPACES, "") if _seen_regex(texts, _SPACES) else texts
-
-
-def _seen(texts: pa.Array, mark: str) -> bool:
-    return bool(pc.any(pc.match_substring(texts, mark)).as_py())
-
-
-def _seen_regex(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
+    if any(seen(texts, mark) for mark in _SPACE_MARKS):
+        return pc.replace_substring_regex(texts, _SPACES, "")
+    return texts
 
 
 def _written_out(text: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -48,13 +49,17 @@ class StepResult:
     code: str = ""
 
 
-StepFunction = Callable[[list[pa.Array], StepContext], StepResult]
+StepFunction = Callable[[list[pa.Array], StepContext], StepResult | list[StepResult]]
+"""Several results where rows are bad for several reasons; the last one holds the values."""
 
 FUNCTIONS: dict[str, StepFunction] = {}
 """Step name → function; filled by the modules that `transforms/values.py` imports."""
 
 
-def step(function: StepFunction) -> StepFunction:
+_Step = TypeVar("_Step", bound=StepFunction)
+
+
+def step(function: _Step) -> _Step:
     """Registers a function under its own name."""
     name = function.__name__
     if name in FUNCTIONS:

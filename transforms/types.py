@@ -22,7 +22,10 @@ ARROW: dict[Type, pa.DataType] = {
     "text": pa.string(),
     "code": pa.string(),
     "int": pa.int64(),
-    **{name: pa.decimal128(*digits) for name, digits in DECIMALS.items()},  # type: ignore[dict-item]
+    "qty": pa.decimal128(*DECIMALS["qty"]),
+    "price": pa.decimal128(*DECIMALS["price"]),
+    "money": pa.decimal128(*DECIMALS["money"]),
+    "pct": pa.decimal128(*DECIMALS["pct"]),
     "date": pa.date32(),
     "instant": INSTANT,
     "bool": pa.bool_(),
@@ -34,16 +37,17 @@ ARROW: dict[Type, pa.DataType] = {
 """Field type → Arrow type; decimals are decimal128(precision, scale)."""
 
 
-def typed(values: pa.Array, type_name: Type) -> list[StepResult]:
+def typed(values: pa.Array, type_name: Type, *, canonical: bool = False) -> list[StepResult]:
     """A column as the type. Each result names one kind of bad rows; the last holds the values.
 
-    Values that are bad in an earlier result are null in the last one too.
+    Values that are bad in an earlier result are null in the last one too. `canonical`: a step gave
+    numbers already.
     """
     target = ARROW[type_name]
     if values.type != pa.string():
         return [StepResult(values if values.type == target else pc.cast(values, target))]
     if type_name in DECIMALS:
-        return decimals(values, type_name)
+        return decimals(values, type_name, canonical=canonical)
     if type_name == "int":
         return integers(values)
     if type_name == "date":
@@ -95,7 +99,9 @@ def list_of(texts: pa.Array, pattern: str) -> StepResult:
 def json_objects(texts: pa.Array) -> StepResult:
     """Texts that hold a JSON object which PostgreSQL's jsonb takes; others `not_a_json_object`."""
     texts = trimmed(texts)
-    fits = pa.array([None if text is None else _is_object(text) for text in texts.to_pylist()], pa.bool_())
+    fits = pa.array(
+        [None if text is None else _is_object(text) for text in texts.to_pylist()], pa.bool_()
+    )
     return split(texts, fits, "not_a_json_object")
 
 
