@@ -118,6 +118,7 @@ _STEPS: tuple[StepSpec, ...] = (
         "a, b|c",
         "a|b|c",
     ),
+    _one("split_bars", "texts", "Splits at | alone; blank parts fall away.", "a, b|c", "a, b|c"),
     # flags
     _one("x_flag", "bool", "X is true, blank is false; anything else is rejected.", "X", "true"),
     _one("yes_no", "bool", "Y, YES, N, NO, however cased.", "y", "true"),
@@ -188,6 +189,14 @@ _STEPS: tuple[StepSpec, ...] = (
         "number",
     ),
     _one("null_is_one", "number", "Absent or blank becomes 1.", None, "1", "number"),
+    StepSpec(
+        "minus_if_marked",
+        2,
+        "text",
+        "text",
+        "The first, its sign turned where the second is not blank (credit notes of UBL).",
+        (("12.50", "381"), "-12.50"),
+    ),
     StepSpec(
         "difference",
         2,
@@ -300,6 +309,14 @@ _STEPS: tuple[StepSpec, ...] = (
         "Cuts a time's digits beyond the sixth (clocks that count 100 ns).",
         "2026-01-31T10:00:00.1234567Z",
         "2026-01-31T10:00:00.123456Z",
+    ),
+    StepSpec(
+        "instant_or_midnight",
+        2,
+        "text",
+        "instant",
+        "ISO instant with offset; where it is blank, the first instant of the ISO date beside it.",
+        (("", "2026-01-31"), "2026-01-30T23:00:00Z"),
     ),
     _one(
         "midnight_of",

@@ -33,7 +33,7 @@ def read(
 ) -> Iterator[RawChunk | Broken | Declared]:
     """Chunks of the plan's columns, broken records, and at the end what the trailer declares.
 
-    `first[plan.part]` is the number of the next record and is moved on. Without records one empty
+    `first[plan.part]` is the number of the next record (1 where unsaid) and is moved on. Without records one empty
     chunk comes. Raises BatchRefused (`encoding`, `trailer`, `truncated`, `too_large`),
     SourceChanged (`missing_column`, `duplicate_column`), Misconfigured (`encoding`, `format`).
     """
@@ -55,7 +55,7 @@ def read(
         if form.trailer is not None:
             body, trailer = split_trailer(body, form.trailer, grammar)
         table, flaws = parse(body, layout, ends_file=final and trailer is None)
-        start = first[plan.part]
+        start = first.setdefault(plan.part, 1)
         numbers = np.arange(start, start + table.num_rows + len(flaws), dtype=np.int64)
         first[plan.part] = start + len(numbers)
         empty = empty and not len(numbers)

@@ -23,7 +23,7 @@ ANY: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One step of a path. `uri` None matches every namespace."""
+    """One step of a path. `uri` None matches every namespace; `A|B` matches either name."""
 
     uri: str | None
     local: str
@@ -31,7 +31,7 @@ class Segment:
     def matches(self, tag: str) -> bool:
         """True for `{uri}local` or `local` as lxml and expat write tags."""
         uri, _, local = tag.rpartition("}")
-        if self.local not in (ANY, local):
+        if self.local not in (ANY, local) and local not in self.local.split("|"):
             return False
         return self.uri is None or self.uri == uri.lstrip("{")
 

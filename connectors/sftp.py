@@ -1,0 +1,277 @@
+"""SFTP: whole files of one folder as pages, documents by path. Reads only; moves nothing.
+
+A file counts as whole by its marker, or by a size and time that stand still; its size is compared
+again after reading. Must not parse a file or keep what it read: the landing store does.
+"""
+
+from __future__ import annotations
+
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from connectors.protocol import End, Page
+from connectors.sftp_files import Choice, Entry, choose, folder_and_pattern, safe_location
+from connectors.sftp_reading import LASTING, Line, blocks
+from connectors.sftp_session import Session
+from mappings.connection import Connection
+from mappings.errors import Misconfigured, NotNow, RateLimited, Refused, Transient
+from mappings.sources import SftpSource, Source
+
+_T = TypeVar("_T")
+
+SMALL_BYTES = 1024 * 1024
+"""Files up to this size are read whole, several at a time: their round trips overlap."""
+
+_AHEAD = 4
+"""Small files in flight for each channel."""
+
+_MEDIA = {"csv": "text/csv", "xml": "application/xml"}
+
+
+class SftpConnector:
+    """One connection to one ERP's SFTP server; opened when first used, closed on exit."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        erp: str,
+        *,
+        connect_seconds: float = 8.0,
+        request_seconds: float = 60.0,
+        deadline_seconds: float = 3600.0,
+        poll_seconds: float = 1.0,
+        polls: int = 2,
+        tries: int = 4,
+        channels: int = 4,
+    ) -> None:
+        """`deadline_seconds` bounds a whole `read` or `fetch`; `polls` looks, `poll_seconds` apart,
+        must agree where there is no marker; `tries` for what is Transient.
+        """
+        self._connection = connection
+        self._erp = erp
+        self._connect_seconds = connect_seconds
+        self._request_seconds = request_seconds
+        self._deadline_seconds = deadline_seconds
+        self._poll_seconds = poll_seconds
+        self._polls = polls
+        self._tries = tries
+        self._channels = channels
+        self._open: Session | None = None
+        self._opening = threading.Lock()
+
+    def __enter__(self) -> SftpConnector:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Sign out."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def check(self) -> str:
+        """Sign in and list the top folder; one line about the server."""
+        entries = self._patiently(lambda: self._list("."))
+        session = self._session()
+        return f"{session.server}, {self._connection.login} signed in, {len(entries)} files in the top folder"
+
+    def read(self, source: Source, since: str | None) -> Generator[Page, None, End]:
+        """One page a file. `since` is not used: the latest file is read again, unchanged or not.
+
+        Raises as `sftp_session.Session` and `sftp_files.choose` do, and Transient (`changed`)
+        when a file changed while it was read.
+        """
+        del since
+        if not isinstance(source, SftpSource):
+            message = f"not an SFTP source: {type(source).__name__}"
+            raise TypeError(message)
+        deadline = time.monotonic() + self._deadline_seconds
+        folder, _ = folder_and_pattern(source.files)
+        choice = self._settled(source, folder)
+        media = _MEDIA[source.format.kind]
+        for entry, content in self._contents(folder, choice.files, deadline):
+            yield Page(entry.name, media, content)
+        return _end(source, choice)
+
+    def fetch(self, location: str) -> Iterator[bytes]:
+        """One document by its path below the top folder. Raises Refused (`not_found`, `path`)."""
+        path = safe_location(location)
+        deadline = time.monotonic() + self._deadline_seconds
+        yield from self._stream(path, None, deadline)
+
+    # choosing
+
+    def _settled(self, source: SftpSource, folder: str) -> Choice:
+        """What to read, once it stands still. Raises NotNow (`growing`) where it does not."""
+        listing = self._patiently(lambda: self._list(folder))
+        choice = choose(source, listing)
+        if source.marker is not None or not choice.files:
+            return choice
+        for _ in range(self._polls - 1):
+            time.sleep(self._poll_seconds)
+            again = choose(source, self._patiently(lambda: self._list(folder)))
+            if again.files != choice.files:
+                raise NotNow(
+                    f"{_first_difference(choice, again)} is still being written",
+                    code="growing",
+                    remedy="The next schedule looks again.",
+                )
+        return choice
+
+    def _list(self, folder: str) -> list[Entry]:
+        session = self._session()
+        try:
+            with session.failures(f"listing {folder}"):
+                return [
+                    Entry(
+                        one.filename,
+                        one.st_size,
+                        None if one.st_mtime is None else int(one.st_mtime),
+                    )
+                    for one in session.sftp.listdir_attr(folder)
+                    if not stat.S_ISDIR(one.st_mode or 0)
+                ]
+        except Refused as error:
+            raise Misconfigured(
+                f"there is no folder {folder} on the server",
+                code="path",
+                remedy="Correct `files` in the mapping, or ask the ERP's owner.",
+            ) from error
+
+    # reading
+
+    def _contents(
+        self, folder: str, files: tuple[Entry, ...], deadline: float
+    ) -> Iterator[tuple[Entry, Iterator[bytes] | list[bytes]]]:
+        small = [e for e in files if e.size is not None and e.size <= SMALL_BYTES]
+        if len(small) < len(files) or len(files) == 1:
+            for entry in files:
+                yield entry, self._stream(f"{folder}/{entry.name}", entry, deadline)
+            return
+        yield from self._together(folder, small, deadline)
+
+    def _together(
+        self, folder: str, files: list[Entry], deadline: float
+    ) -> Iterator[tuple[Entry, list[bytes]]]:
+        """Small files in order, some of them on their way at once, a channel a thread."""
+        free: SimpleQueue[Line] = SimpleQueue()
+        lines = self._lines(min(self._channels, len(files)))
+        for line in lines:
+            free.put(line)
+
+        def one(entry: Entry) -> list[bytes]:
+            line = free.get()
+            try:
+                path = f"{folder}/{entry.name}"
+                return self._patiently(lambda: line.whole(path, entry, deadline), line.close)
+            finally:
+                free.put(line)
+
+        waiting: deque[tuple[Entry, Future[list[bytes]]]] = deque()
+        with ThreadPoolExecutor(len(lines), thread_name_prefix="sftp") as pool:
+            try:
+                for entry in files:
+                    waiting.append((entry, pool.submit(one, entry)))
+                    if len(waiting) >= len(lines) * _AHEAD:
+                        first, coming = waiting.popleft()
+                        yield first, coming.result()
+                while waiting:
+                    first, coming = waiting.popleft()
+                    yield first, coming.result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+                for line in lines:
+                    line.close()
+
+    def _lines(self, width: int) -> list[Line]:
+        """Up to `width` channels: as many as the server opens, at least one."""
+        lines = [Line(self._session)]
+        self._patiently(lines[0].open)
+        for _ in range(width - 1):
+            line = Line(self._session)
+            try:
+                line.open()
+            except (RateLimited, Misconfigured):
+                break
+            lines.append(line)
+        return lines
+
+    def _stream(self, path: str, entry: Entry | None, deadline: float) -> Iterator[bytes]:
+        """A file in blocks; a connection lost on the way is taken up again where it broke."""
+        done, tries, size = 0, 0, entry.size if entry else None
+        while True:
+            try:
+                session = self._session()
+                for block in blocks(session, session.sftp, path, size, done, deadline):
+                    done += len(block)
+                    yield block
+            except Transient as error:
+                tries += 1
+                self.close()
+                if tries >= self._tries or error.code in LASTING:
+                    raise
+                time.sleep(min(0.1 * 2**tries, 2.0))
+            else:
+                return
+
+    # the connection
+
+    def _session(self) -> Session:
+        with self._opening:
+            if self._open is not None and not self._open.alive:
+                self.close()
+            if self._open is None:
+                self._open = Session(
+                    self._connection,
+                    connect_seconds=self._connect_seconds,
+                    request_seconds=self._request_seconds,
+                )
+            return self._open
+
+    def _patiently(self, work: Callable[[], _T], renew: Callable[[], None] | None = None) -> _T:
+        """Do it again where it failed for a moment; the last failure is raised.
+
+        Before each further try `renew` drops what is broken, by default the connection.
+        """
+        drop = renew or self.close
+        retrying = Retrying(
+            stop=stop_after_attempt(self._tries),
+            wait=wait_exponential_jitter(multiplier=0.1, max=3.0, jitter=0.2),
+            retry=retry_if_exception(_passing),
+            before_sleep=lambda _: drop(),
+            reraise=True,
+        )
+        return retrying(work)
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(error, Transient) and error.code not in LASTING
+
+
+def _first_difference(choice: Choice, again: Choice) -> str:
+    before = set(choice.files)
+    changed = [entry.name for entry in again.files if entry not in before]
+    return changed[0] if changed else f"the folder of {choice.files[0].name}"
+
+
+def _end(source: SftpSource, choice: Choice) -> End:
+    if not choice.files:
+        return End(complete=False, reason=f"no file matches {source.files}", notes=choice.notes)
+    proof = f"marker {source.marker}" if source.marker else "size and time stood still"
+    if source.pick == "latest":
+        reason = f"{choice.files[0].name} read to its end ({proof})"
+    else:
+        reason = f"{len(choice.files)} files read to their ends ({proof})"
+    if not choice.complete:
+        reason += "; others were not ready"
+    return End(complete=choice.complete, reason=reason, notes=choice.notes)
