@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -145,6 +146,33 @@ def test_every_field_of_every_part_comes_as_the_erp_holds_it(
 ) -> None:
     mapping = read_mapping(ROOT / "mappings" / "erps" / "anvil.yaml")
     assert compare(anvil, mapping, feed_name) > 0
+
+
+def test_a_deletion_marker_is_a_tombstone_with_its_key(anvil: SoapErp) -> None:
+    mapping = read_mapping(ROOT / "mappings" / "erps" / "anvil.yaml")
+    plan = plans(FEEDS["order_status"], mapping.feeds["order_status"])[0]
+    gone = {
+        "erp": "anvil",
+        "table": "sales_order",
+        "key": "0004500002",
+        "modified_at": datetime(2026, 12, 1, 8, tzinfo=UTC),
+    }
+    whole = anvil.dataset
+    marker = pa.Table.from_pylist([gone], schema=whole["deleted"].schema)
+    anvil.dataset = whole.replace(deleted=marker)
+    try:
+        with open_connector(connection_of(anvil, "anvil"), "soap", "anvil") as connector:
+            (page,) = connector.read(plan.source, "20261130000000")
+    finally:
+        anvil.dataset = whole
+    reading = ReadPlan(plan.part, plan.source, plan.paths)
+    (chunk,) = read_page(io.BytesIO(b"".join(page.content)), reading, 1, {})
+    assert isinstance(chunk, RawChunk)
+    mapped = mappers(mapping, "order_status")["sales_order"].map(chunk)
+    assert mapped.problems == []
+    (row,) = mapped.table.select(["key", "deleted", "version"]).to_pylist()
+    assert (row["key"], row["deleted"]) == ("0004500002", True)
+    assert row["version"] == gone["modified_at"]
 
 
 @pytest.fixture(scope="module")
