@@ -24,7 +24,7 @@ _ONE_REQUEST = 32 * 1024
 """paramiko reads this much at a time; asking ahead pays for more than that."""
 
 
-def blocks(  # noqa: PLR0917
+def blocks(
     session: Session,
     sftp: paramiko.SFTPClient,
     path: str,

@@ -83,9 +83,7 @@ class Faults:
                     return fault.name
         return None
 
-    def take(
-        self, request: str, among: frozenset[str] | None = None
-    ) -> tuple[str, float] | None:
+    def take(self, request: str, among: frozenset[str] | None = None) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
 
         `among`: only these names make sense at this moment; others stay armed for a later one.
