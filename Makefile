@@ -6,11 +6,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
-# make -C goes there by itself; make -f does not
-ifneq ($(ROOT),$(CURDIR))
-$(error run this as: make -C '$(ROOT)')
-endif
 
 UV_VERSION := 0.13.8
 UV := .uv/bin/uv
@@ -37,7 +32,7 @@ check: .venv/.synced licences ## style, types, imports, licences
 	@$(BIN)/basedpyright
 
 format: .venv/.synced ## put every file into the common form
-	@$(BIN)/ruff check --fix-only --select I,F401,RUF100 .
+	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
 licences: .venv/.synced

@@ -17,8 +17,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.wait import wait_exponential_jitter
 
 from connectors.protocol import End, Page
-from connectors.soap_answer import Answer, Forbidden, NotWhole, Scan, later
-from connectors.soap_faults import SessionExpired, Wording, http_date
+from connectors.soap_answer import Answer, ForbiddenError, NotWholeError, Scan, later
+from connectors.soap_faults import SessionExpiredError, Wording, http_date
 from connectors.soap_wsdl import Wsdl
 from mappings.errors import (
     BatchRefused,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 PAGE_BYTES: Final = 512 * 1024 * 1024
 _ERROR_BYTES: Final = 1024 * 1024
-_PIECE: Final = 64 * 1024
 _TRIES: Final = 4
 _LONGEST_WAIT: Final = 5.0
 
@@ -48,10 +47,11 @@ _LONGEST_WAIT: Final = 5.0
 class SoapConnector:
     """One account at one SOAP ERP. Use as a context manager.
 
-    `timeout`: seconds for a whole call; `connect_timeout`: to reach the ERP. `cache`: folder in
+    `timeout`: seconds for a whole call (silence that begins late may last as long again);
+    `connect_timeout`: to reach the ERP. `cache`: folder in
     which the WSDL is pinned; without it the WSDL is read once a process. Connection extras:
     `wsdl`, `endpoint`, `wsse` (`digest` or `text`), `documents` ("operation request-element
-    answer-element" for `fetch`), `wsdl_cache`.
+    answer-element" for `fetch`), `check_operation`.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SoapConnector:
         server = httpx.URL(self._wsdl.endpoint).host
         if ping not in names:
             return f"{server}: {len(names)} operations; sign-in is tried by the first read"
-        self._page(SoapSource(protocol="soap", operation=ping, records="."), {}, renew=False)
+        self._page(_single(ping), {}, renew=False)
         return f"{server}: signed in, {len(names)} operations"
 
     def read(self, source: Source, since: str | None) -> Generator[Page, None, End]:
@@ -142,8 +142,7 @@ class SoapConnector:
                 '"operation request-element answer-element".',
             )
         operation, asked, answered = words
-        source = SoapSource(protocol="soap", operation=operation, records=".")
-        body, _ = self._page(source, {asked: location}, renew=True)
+        body, _ = self._page(_single(operation), {asked: location}, renew=True)
         parser = etree.XMLParser(
             resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
         )
@@ -167,7 +166,7 @@ class SoapConnector:
             nonlocal renewed
             try:
                 return self._call(source, request)
-            except (SessionExpired, Misconfigured) as gone:
+            except (SessionExpiredError, Misconfigured) as gone:
                 if isinstance(gone, Misconfigured) and gone.code != "auth":
                     raise
                 if renewed:
@@ -203,7 +202,7 @@ class SoapConnector:
                 if wrong is not None:
                     raise wrong
                 limit = self._page_bytes if reply.status_code == httpx.codes.OK else _ERROR_BYTES
-                for piece in reply.iter_bytes(_PIECE):
+                for piece in reply.iter_bytes():  # as they come: a size would wait for it
                     size += len(piece)
                     if size > limit:
                         raise self._too_large(operation, limit)
@@ -218,11 +217,11 @@ class SoapConnector:
             raise self._words.broken(
                 f"{operation}: the transfer broke ({type(error).__name__})", "transfer"
             ) from None
-        except NotWhole as error:
+        except NotWholeError as error:
             raise self._words.broken(
                 f"{operation}: the answer is not whole XML ({error})", "truncated"
             ) from None
-        except Forbidden:
+        except ForbiddenError:
             raise BatchRefused(
                 f"{operation}: the answer carries a DOCTYPE, which is never read",
                 erp=self._erp,
@@ -232,9 +231,7 @@ class SoapConnector:
         self._judge(source, reply.status_code, answer, at)
         return kept, answer
 
-    def _judge(
-        self, source: SoapSource, status: int, answer: Answer, at: datetime | None
-    ) -> None:
+    def _judge(self, source: SoapSource, status: int, answer: Answer, at: datetime | None) -> None:
         if answer.fault_code is not None:
             raise self._words.fault(
                 source.operation, answer.fault_code, answer.fault_text or "", at
@@ -301,6 +298,12 @@ class _Walk:
             complete, reason = False, f"paged without a declared count: {reason}"
         declared = max(self._declared) if self._declared else None
         return End(complete, reason, self._cursor, declared, server_at)
+
+
+def _single(operation: str) -> SoapSource:
+    """An operation whose answer is one record: the answer itself."""
+    told = {"protocol": "soap", "operation": operation, "records": "."}
+    return SoapSource.model_validate(told)
 
 
 def _worth_another_try(error: BaseException) -> bool:

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from mappings.sources import SoapSource
 
 _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_ANSWER_DEPTH: Final = 3  # Envelope/Body/answer
 _FAULT: Final = Segment(None, "Fault")
 _CODE_PATHS: Final = ("faultcode", "{*}Code/{*}Subcode/{*}Value", "{*}Code/{*}Value")
 _TEXT_PATHS: Final = ("faultstring", "{*}Reason/{*}Text")
 
 
-class NotWhole(Exception):
+class NotWholeError(Exception):
     """The answer is no well-formed XML document; its message says where it stops being one."""
 
 
-class Forbidden(Exception):
+class ForbiddenError(Exception):
     """The answer carries a DOCTYPE."""
 
 
@@ -45,31 +46,30 @@ class Answer:
 
 
 class Scan:
-    """Feed it the bytes as they come, then `close` it. Raises NotWhole and Forbidden."""
+    """Feed it the bytes as they come, then `close` it. Raises NotWholeError and ForbiddenError."""
 
-    def __init__(self, source: SoapSource | None = None) -> None:
+    def __init__(self, source: SoapSource) -> None:
         self.answer = Answer()
-        self._above = record_path(source)[:3] if source else ()
-        self._record: tuple[Segment, ...] = ()
-        self._wanted: dict[str, tuple[Segment, ...]] = {}
-        self._cursor: str | None = None
-        filters = {_FAULT.filter}
-        if source is not None:
-            prefixes = namespaces_of(source)
-            self._record = record_path(source)
-            named = {
-                "token": source.page.response if source.page else None,
-                "declared": source.count,
-                "error": source.error,
-                "error_text": source.error_text,
-            }
-            self._wanted = {
-                name: self._above + segments(path, prefixes) for name, path in named.items() if path
-            }
-            if source.cursor:
-                self._cursor = "/".join(s.filter for s in segments(source.cursor, prefixes))
-            filters |= {path[-1].filter for path in (self._record, *self._wanted.values())}
-        filters.discard(Segment(None, "*").filter)
+        prefixes = namespaces_of(source)
+        self._record = record_path(source)
+        above = self._record[:_ANSWER_DEPTH]
+        self._itself = self._record == above
+        self._list: etree._Element | None = None
+        named = {
+            "token": source.page.response if source.page else None,
+            "declared": source.count,
+            "error": source.error,
+            "error_text": source.error_text,
+        }
+        self._wanted = {
+            name: above + segments(path, prefixes) for name, path in named.items() if path
+        }
+        self._cursor = None
+        if source.cursor:
+            self._cursor = "/".join(s.filter for s in segments(source.cursor, prefixes))
+        filters = {_FAULT.filter, *(path[-1].filter for path in self._wanted.values())}
+        if not self._itself:
+            filters.add(self._record[-1].filter)
         self._parser = etree.XMLPullParser(
             events=("end",),
             tag=tuple(filters),
@@ -88,31 +88,46 @@ class Scan:
             for _, element in self._parser.read_events():
                 self._look(element)
         except etree.XMLSyntaxError as error:
-            raise NotWhole(str(error.msg)) from None
+            raise NotWholeError(str(error.msg)) from None
 
     def close(self) -> Answer:
         """What was found, once all bytes were fed."""
         try:
             root = self._parser.close()
         except etree.XMLSyntaxError as error:
-            raise NotWhole(str(error.msg)) from None
+            raise NotWholeError(str(error.msg)) from None
         if root.getroottree().docinfo.internalDTD is not None:
-            raise Forbidden
-        if self._record and self._record == self._above:
+            raise ForbiddenError
+        if self._itself:
             self.answer.records = 0 if self.answer.fault_code else 1
         return self.answer
 
     def _look(self, element: etree._Element) -> None:
+        parent = element.getparent()
+        if parent is not None and not self._itself:
+            if parent is self._list and self._record[-1].matches(str(element.tag)):
+                self._count(element)
+                return
+            if len(self._record) > _ANSWER_DEPTH + 1 and not self._near(element, parent):
+                return
         path = _path_of(element)
-        if self._record and _same(path, self._record):
+        if not self._itself and _same(path, self._record):
+            self._list = parent
             self._count(element)
             return
         for name, wanted in self._wanted.items():
             if _same(path, wanted):
                 setattr(self.answer, name, _text(element))
-        if len(path) == 3 and _FAULT.matches(path[2]):  # noqa: PLR2004  Envelope/Body/Fault
+        if len(path) == _ANSWER_DEPTH and _FAULT.matches(path[-1]):
             self.answer.fault_code = _first(element, _CODE_PATHS) or "unnamed"
             self.answer.fault_text = _first(element, _TEXT_PATHS) or ""
+
+    def _near(self, element: etree._Element, parent: etree._Element) -> bool:
+        """False for an element of the record's name inside a record: not worth its whole path."""
+        tag = str(element.tag)
+        if not self._record[-1].matches(tag) or self._record[-2].matches(str(parent.tag)):
+            return True
+        return any(path[-1].matches(tag) for path in self._wanted.values())
 
     def _count(self, record: etree._Element) -> None:
         self.answer.records += 1

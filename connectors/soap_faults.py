@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from mappings.errors import (
     Misconfigured,
     RateLimited,
-    Refused,
     SourceChanged,
     Transient,
     WaybillError,
@@ -24,16 +23,25 @@ if TYPE_CHECKING:
 
     from mappings.connection import Connection
 
-_AUTH: Final = re.compile(r"FailedAuthentication|InvalidSecurity|InvalidSecurityToken|Unauthori[sz]ed|AccessDenied|InvalidCredentials|Authentication", re.I)
-_CLOCK: Final = re.compile(r"MessageExpired|ExpiredMessage|InvalidTimestamp", re.I)
-_SESSION: Final = re.compile(r"Session(Expired|Invalid|Timed?Out|NotFound)|InvalidSession", re.I)
-_SEARCH: Final = re.compile(r"Search(Id)?(Expired|Invalid|NotFound)|InvalidSearch", re.I)
-_LIMIT: Final = re.compile(r"RequestLimit|RateLimit|Throttl|TooManyRequests|LimitExceeded", re.I)
-_UNKNOWN: Final = re.compile(r"unknown operation|operation .*not (found|supported|known)|not understood", re.I)
+_AUTH: Final = re.compile(
+    r"FailedAuthentication|InvalidSecurity|InvalidSecurityToken|Unauthori[sz]ed|AccessDenied|InvalidCredentials|Authentication",
+    re.IGNORECASE,
+)
+_CLOCK: Final = re.compile(r"MessageExpired|ExpiredMessage|InvalidTimestamp", re.IGNORECASE)
+_SESSION: Final = re.compile(
+    r"Session(Expired|Invalid|Timed?Out|NotFound)|InvalidSession", re.IGNORECASE
+)
+_SEARCH: Final = re.compile(r"Search(Id)?(Expired|Invalid|NotFound)|InvalidSearch", re.IGNORECASE)
+_LIMIT: Final = re.compile(
+    r"RequestLimit|RateLimit|Throttl|TooManyRequests|LimitExceeded", re.IGNORECASE
+)
+_UNKNOWN: Final = re.compile(
+    r"unknown operation|operation .*not (found|supported|known)|not understood", re.IGNORECASE
+)
 _SHOWN: Final = 300
 
 
-class SessionExpired(Exception):
+class SessionExpiredError(Exception):
     """The ERP knows the session no more; sign in again and go on, once."""
 
 
@@ -69,7 +77,9 @@ class Wording:
             remedy="It is tried again by itself; if it stays, ask the ERP's operator.",
         )
 
-    def fault(self, operation: str, code: str, text: str, at: datetime | None) -> WaybillError | SessionExpired:
+    def fault(
+        self, operation: str, code: str, text: str, at: datetime | None
+    ) -> WaybillError | SessionExpiredError:
         """The error for a SOAP fault; `at` is the ERP's clock, for the skew."""
         said = f"{operation}: {code}: {text}"
         if _CLOCK.search(code):
@@ -81,7 +91,7 @@ class Wording:
                 remedy="Set both clocks by a time server.",
             )
         if _SESSION.search(code) or _SESSION.search(text):
-            return SessionExpired(self.clean(said))
+            return SessionExpiredError(self.clean(said))
         if _SEARCH.search(code):
             return self.broken(f"{said}. The search has to begin anew", "search_expired")
         if _LIMIT.search(code):
@@ -107,13 +117,13 @@ class Wording:
             return Misconfigured(self.clean(said), erp=self.erp, code="fault")
         return self.broken(said, "fault")
 
-    def business(self, operation: str, code: str, text: str) -> Refused:
-        """A business error inside HTTP 200."""
-        return Refused(
+    def business(self, operation: str, code: str, text: str) -> Misconfigured:
+        """A business error inside HTTP 200: asking again cannot help."""
+        return Misconfigured(
             f"{operation} was refused by the ERP: {self.clean(code)} {self.clean(text)}".rstrip(),
             erp=self.erp,
             code="business_error",
-            remedy="Settle it in the ERP, then retry.",
+            remedy="Settle it in the ERP or correct the mapping's request, then retry.",
         )
 
     def status(

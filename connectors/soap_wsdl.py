@@ -96,10 +96,12 @@ class Wsdl:
             return self._client
 
     def _load(self) -> zeep.Client:
-        kept: Any = zeep.cache.InMemoryCache(timeout=None)
+        kept: Any = zeep.cache.InMemoryCache(timeout=None)  # pyright: ignore[reportArgumentType]  None: for ever
         if self._cache is not None:
             self._cache.mkdir(parents=True, exist_ok=True)
-            kept = zeep.cache.SqliteCache(str(self._cache / f"{self._erp}-wsdl.sqlite"), timeout=None)
+            kept = zeep.cache.SqliteCache(
+                str(self._cache / f"{self._erp}-wsdl.sqlite"), timeout=None
+            )
         transport = zeep.transports.Transport(
             cache=kept, timeout=_WSDL_SECONDS, operation_timeout=_WSDL_SECONDS
         )

@@ -90,7 +90,8 @@ def _says(error: ErrorDetails, place: Place, value: Tree | None, tree: Tree) -> 
     if kind == "missing":
         return f"missing. Write `{place[-1]}:` and its value."
     if str(error["loc"][-1]) == "literal['absent']":
-        return f"{value!r} is no mapping of a field. Write `absent`, {{from: PATH}} or {{const: TEXT}}."
+        ways = "Write `absent`, {from: PATH} or {const: TEXT}."
+        return f"{value!r} is no mapping of a field. {ways}"
     if kind in ("literal_error", "union_tag_invalid"):
         expected = str(context.get("expected") or context.get("expected_tags"))
         given = context.get("tag", value)

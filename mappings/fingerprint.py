@@ -18,7 +18,16 @@ from pathlib import Path
 from mappings.feeds import FEEDS
 from mappings.spec import ErpMapping
 
-LIBRARIES = ("pyarrow", "pandas", "numpy", "lxml", "msgspec", "xxhash", "great-expectations", "tzdata")
+LIBRARIES = (
+    "pyarrow",
+    "pandas",
+    "numpy",
+    "lxml",
+    "msgspec",
+    "xxhash",
+    "great-expectations",
+    "tzdata",
+)
 """Distributions whose version may change what a text means or whether it passes."""
 
 JUDGING = ("connectors/formats", "transforms", "quality", "mappings")
@@ -88,5 +97,3 @@ def _lookups(tree: object) -> set[str]:
     if isinstance(tree, (list, tuple)):
         return set().union(*(_lookups(one) for one in tree))
     return set()
-
-

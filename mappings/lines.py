@@ -15,6 +15,7 @@ Tree = str | list["Tree"] | dict[str, "Tree"]
 Place = tuple[str | int, ...]
 
 _MOST_NODES = 50_000
+_DEEPEST = 100
 _MERGE = "tag:yaml.org,2002:merge"
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -25,8 +26,8 @@ class Lines:
 
     tree: Tree
     line_of: dict[Place, int] = field(default_factory=dict)
-    faults: list[tuple[Place, str]] = field(default_factory=list)
-    """Places that are wrong as YAML already: duplicate keys, keys that are no text."""
+    faults: list[tuple[int, Place, str]] = field(default_factory=list)
+    """(line, place, why): what is wrong as YAML already: duplicate keys, keys that are no text."""
 
     def line(self, place: Place) -> int:
         """The line of a place, or of the nearest place around it."""
@@ -68,8 +69,8 @@ class _Walk:
 
     def tree(self, node: Node, place: Place, above: tuple[int, ...]) -> Tree:
         self.nodes += 1
-        line = node.start_mark.line + 1
-        if self.nodes > _MOST_NODES or id(node) in above or len(above) > 100:
+        line = _line(node)
+        if self.nodes > _MOST_NODES or id(node) in above or len(above) > _DEEPEST:
             raise NotYaml("the file grows without end through its anchors", line)
         self.lines.line_of.setdefault(place, line)
         if isinstance(node, ScalarNode):
@@ -86,22 +87,27 @@ class _Walk:
         merged: dict[str, Tree] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                self.lines.faults.append((place, "a key must be text"))
+                self.lines.faults.append((_line(key), place, "a key must be text"))
                 continue
             if key.tag == _MERGE:
                 for source in value.value if isinstance(value, SequenceNode) else [value]:
                     if not isinstance(source, MappingNode):
-                        self.lines.faults.append((place, "<< must name a mapping by its anchor"))
+                        says = "<< must name a mapping by its anchor"
+                        self.lines.faults.append((_line(key), place, says))
                         continue
                     for name, one in self._mapping(source, place, (*above, id(source))).items():
                         merged.setdefault(name, one)
                 continue
             here = (*place, key.value)
             if key.value in own:
-                self.lines.faults.append(
-                    (here, f"written twice, first on line {self.lines.line_of[here]}; remove one")
-                )
+                first = self.lines.line_of[here]
+                says = f"written twice, first on line {first}. Remove one."
+                self.lines.faults.append((_line(key), here, says))
                 continue
-            self.lines.line_of[here] = key.start_mark.line + 1
+            self.lines.line_of[here] = _line(key)
             own[key.value] = self.tree(value, here, above)
         return {**merged, **own}
+
+
+def _line(node: Node) -> int:
+    return node.start_mark.line + 1

@@ -13,12 +13,13 @@ from decimal import Decimal, InvalidOperation
 
 from pydantic import ValidationError
 
+from mappings.chains import chain_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
-from mappings.steps import ACCEPTED, STEPS, Kind, chain_faults
+from mappings.steps import ACCEPTED, STEPS, Kind
 from mappings.vocabulary import Feed, Field, Part
 
 _VERSION = Field("version", "instant", "-", "instant of the last change")
@@ -50,7 +51,9 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
         if name not in FEEDS:
             yield Fault(place, f"unknown feed{near(name, FEEDS)} Correct the word or remove it.")
         elif isinstance(raw, dict):
-            yield from _feed(FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None)
+            yield from _feed(
+                FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
+            )
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -105,7 +108,9 @@ def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
         )
 
 
-def _part(part: Part, raw: dict[str, Tree], place: Place, lookups: dict[str, Tree]) -> Iterator[Fault]:
+def _part(
+    part: Part, raw: dict[str, Tree], place: Place, lookups: dict[str, Tree]
+) -> Iterator[Fault]:
     fields = raw.get("fields")
     wanted = {field.name: field for field in part.mapped_fields}
     if isinstance(fields, dict):
@@ -153,7 +158,9 @@ def _field(field: Field, given: Tree, place: Place, lookups: dict[str, Tree]) ->
     accepted = ACCEPTED[field.type]
     if mapping.lookup is not None:
         yield from _lookup(field, mapping.lookup, (*place, "lookup"), lookups)
-        accepted = ("text", "number", "texts") if field.type in ("texts", "codes") else ("text", "number")
+        accepted = (
+            ("text", "number", "texts") if field.type in ("texts", "codes") else ("text", "number")
+        )
     yield from _chain(mapping, place, accepted)
 
 
@@ -176,7 +183,8 @@ def _lookup(field: Field, name: str, place: Place, lookups: dict[str, Tree]) -> 
     for theirs, ours in _dict(lookups[name]).items():
         if isinstance(ours, str) and (said := misfit(field, ours)):
             yield Fault(
-                ("lookups", name, theirs), f"{ours!r} {said} (as {field.name} it is used at {dotted(place)})."
+                ("lookups", name, theirs),
+                f"{ours!r} {said} (as {field.name} it is used at {dotted(place)}).",
             )
 
 
@@ -190,7 +198,9 @@ def _scope(part: Part, raw: Tree | None, place: Place) -> Iterator[Fault]:
             words = [one.name for one in part.fields]
             yield Fault((*place, "field"), f"{part.name} has no field {name!r}{near(name, words)}")
         elif "days" in raw and field.type not in ("date", "instant"):
-            yield Fault((*place, "days"), f"a window needs a date or an instant; {name} is {field.type}.")
+            yield Fault(
+                (*place, "days"), f"a window needs a date or an instant; {name} is {field.type}."
+            )
     if ("values" in raw) == ("days" in raw):
         yield Fault(place, "needs either `values` or `days`.")
 

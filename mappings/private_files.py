@@ -21,10 +21,13 @@ from mappings.errors import Misconfigured
 from mappings.settings import Settings
 
 FERNET_KEY = "fernet_key"
-JWT_SECRET = "jwt_secret"  # noqa: S105 - the name of the file, not its content
+JWT_SECRET = "jwt_secret"  # noqa: S105 - a file's name
 API_SECRET_KEY = "api_secret_key"  # noqa: S105 - as above
-PASSWORDS_FILE = "passwords.json"  # noqa: S105 - as above
+PASSWORDS_FILE = "passwords.json"
 AIRFLOW_USERS = ("admin", "ops", "auditor")
+CONNECTION_FIELDS = frozenset(
+    {"conn_type", "description", "host", "login", "password", "port", "schema", "extra"}
+)
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[i
 
     Yields the file descriptor. Raises BlockingIOError where `wait` is False and it is taken.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -62,10 +65,13 @@ def make_home(settings: Settings) -> None:
 
     A key that exists is never changed: what it signed or encrypted stays readable.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    settings.logs.mkdir(exist_ok=True)
-    settings.secrets.mkdir(mode=0o700, exist_ok=True)
-    settings.secrets.chmod(0o700)
+    settings.home.parent.mkdir(parents=True, exist_ok=True)
+    # 0700 from its first instant; as root the database's account is later let through (0711),
+    # which is why the folders inside are closed as well
+    for folder in (settings.home, settings.logs, settings.secrets):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if settings.landing == str(settings.home / "landing"):
+        (settings.home / "landing").mkdir(mode=0o700, exist_ok=True)
     makers: dict[str, Callable[[], str]] = {
         FERNET_KEY: lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"),
         JWT_SECRET: lambda: secrets.token_urlsafe(96),
@@ -80,7 +86,7 @@ def make_home(settings: Settings) -> None:
             if not path.exists():
                 write_private(path, make() + "\n")
     if not settings.connections_file.exists():
-        change_connections(settings, {})
+        change_connections(settings, {})  # Airflow wants the file to exist
 
 
 def airflow_password(settings: Settings, user: str = "admin") -> str:
@@ -93,8 +99,8 @@ def airflow_password(settings: Settings, user: str = "admin") -> str:
         ) from None
 
 
-def read_connections(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Connection id → its fields, as Airflow's LocalFilesystemBackend reads them.
+def read_connections(settings: Settings) -> dict[str, dict[str, Any] | str]:
+    """Connection id → its fields (or its URI), as Airflow's LocalFilesystemBackend reads them.
 
     No file is no connection. Raises Misconfigured where the file is not such an object.
     """
@@ -108,7 +114,7 @@ def read_connections(settings: Settings) -> dict[str, dict[str, Any]]:
             f"{path} is not JSON: {error.msg} in line {error.lineno}",
             remedy="Correct the file, or delete it: connections to the practice ERPs come back.",
         ) from None
-    if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
+    if not isinstance(found, dict) or not all(isinstance(v, dict | str) for v in found.values()):
         raise Misconfigured(
             f"{path} must be an object of objects: connection id to its fields",
             remedy='Write it as {"acme": {"conn_type": "http", "host": "…", "password": "…"}}.',
@@ -118,12 +124,22 @@ def read_connections(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def change_connections(
     settings: Settings, changes: Mapping[str, Mapping[str, Any] | None]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, Any] | str]:
     """Set the given connections, remove those given as None, keep all others. Returns them all.
 
     Safe with several writers at once; the file keeps mode 0600.
     """
-    with locked(settings.home / ".connections.lock"):
+    for connection_id, fields in changes.items():
+        unknown = set(fields or ()) - CONNECTION_FIELDS
+        if unknown:
+            # Airflow would then refuse the whole file, with every other connection in it
+            raise Misconfigured(
+                f"connection {connection_id!r} has a field {min(unknown)!r}",
+                code="connection",
+                remedy=f"Its fields are {', '.join(sorted(CONNECTION_FIELDS))}; "
+                "what a protocol needs beside them goes into extra.",
+            )
+    with locked(settings.secrets / ".lock"):
         merged = read_connections(settings)
         for connection_id, fields in changes.items():
             if fields is None:

@@ -12,11 +12,19 @@ from pathlib import Path
 from mappings.checking import check
 from mappings.errors import Misconfigured
 from mappings.lines import NotYaml, read_lines
-from mappings.meaning import Fault, dotted
+from mappings.meaning import dotted
 from mappings.plans import SourcePlan, Supply, plans, supplies
 from mappings.spec import ErpMapping
 
-__all__ = ["MappingSet", "SourcePlan", "Supply", "plans", "read_mapping", "read_mappings", "supplies"]
+__all__ = [
+    "MappingSet",
+    "SourcePlan",
+    "Supply",
+    "plans",
+    "read_mapping",
+    "read_mappings",
+    "supplies",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +53,21 @@ def read_mapping(path: Path) -> ErpMapping:
 
 
 def parse_mapping(text: str, path: Path) -> ErpMapping:
-    """The mapping in a text that was, or will be, the file `path`. Raises Misconfigured as above."""
+    """The mapping in a text that was, or will be, the file `path`. Raises Misconfigured."""
     try:
         lines = read_lines(text)
     except NotYaml as error:
         raise _refusal(f"{path}:{error.line}: not readable as YAML: {error.says}.") from error
     mapping, faults = check(lines.tree, path.stem)
-    faults = [Fault(place, says) for place, says in lines.faults] + faults
-    if mapping is not None and not faults:
+    located = [(line, dotted(place), says) for line, place, says in lines.faults]
+    located += [(lines.line(fault.place), dotted(fault.place), fault.says) for fault in faults]
+    if mapping is not None and not located:
         return mapping
-    located = sorted((lines.line(fault.place), dotted(fault.place), fault.says) for fault in faults)
     raise _refusal(
-        "\n".join(f"{path}:{line}: {f'{place}: ' if place else ''}{says}" for line, place, says in located)
+        "\n".join(
+            f"{path}:{line}: {f'{place}: ' if place else ''}{says}"
+            for line, place, says in sorted(located)
+        )
     )
 
 
@@ -68,7 +79,9 @@ def read_mappings(folders: Iterable[Path]) -> MappingSet:
             erp = path.stem
             if erp in found.files:
                 found.mappings.pop(erp, None)
-                found.broken[erp] = _refusal(f"{path}:1: {found.files[erp]} maps {erp} too. Remove one.")
+                found.broken[erp] = _refusal(
+                    f"{path}:1: {found.files[erp]} maps {erp} too. Remove one."
+                )
                 continue
             found.files[erp] = path
             try:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day of month", 1, 31, ()),
-    ("month", 1, 12, "jan feb mar apr may jun jul aug sep oct nov dec".split()),
-    ("day of week", 0, 7, "sun mon tue wed thu fri sat".split()),
+    ("month", 1, 12, _MONTHS),
+    ("day of week", 0, 7, _WEEKDAYS),
 )
 _TOKEN = re.compile(r"(\*|[0-9a-z]+)(?:-([0-9a-z]+))?(?:/([0-9]+))?")
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -82,7 +84,7 @@ def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
     return instant.astimezone(zone).utcoffset() or timedelta()
 
 
-def _values(written: str, low: int, high: int, names: list[str] | tuple[()]) -> set[int]:
+def _values(written: str, low: int, high: int, names: tuple[str, ...]) -> set[int]:
     values: set[int] = set()
     for token in written.split(","):
         found = _TOKEN.fullmatch(token)
@@ -99,7 +101,7 @@ def _values(written: str, low: int, high: int, names: list[str] | tuple[()]) -> 
     return values
 
 
-def _number(text: str, low: int, high: int, names: list[str] | tuple[()]) -> int:
+def _number(text: str, low: int, high: int, names: tuple[str, ...]) -> int:
     value = names.index(text) + (1 if low else 0) if text in names else int(text)
     if not low <= value <= high:
         raise ValueError(text)

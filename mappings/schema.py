@@ -1,7 +1,7 @@
 """The JSON schema of a mapping file, for completion and checks in editors.
 
-`python -m mappings.schema` writes `mappings/erp.schema.json`; a test compares. A mapping names it in
-its first line: `# yaml-language-server: $schema=../erp.schema.json`.
+`python -m mappings.schema` writes `mappings/erp.schema.json`; a test compares. A mapping names it
+in its first line: `# yaml-language-server: $schema=../erp.schema.json`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _FIELD = {"anyOf": [{"$ref": "#/$defs/FieldMapping"}, {"const": "absent"}]}
 
 
 def schema() -> dict[str, Any]:
-    """The models of the language, with our feeds, parts, fields and steps as the words to choose."""
+    """The models of the language, with our feeds, parts, fields and steps as words to choose."""
     whole = ErpMapping.model_json_schema(by_alias=True)
     words = whole["$defs"]
     words["FieldMapping"]["properties"]["through"]["items"] = {"$ref": "#/$defs/Step"}
     words["Step"] = {
         "oneOf": [
-            {"const": one.name, "description": f"{_columns(one.takes)}. {one.says}"} for one in STEPS.values()
+            {"const": one.name, "description": f"{_columns(one.takes)}. {one.says}"}
+            for one in STEPS.values()
         ]
     }
     for part in PARTS.values():
@@ -98,7 +99,9 @@ def _fields(part: Part) -> dict[str, Any]:
 
 
 def _columns(takes: int) -> str:
-    return "Takes one column or more" if takes == ANY else f"Takes {takes} column{'s' * (takes > 1)}"
+    return (
+        "Takes one column or more" if takes == ANY else f"Takes {takes} column{'s' * (takes > 1)}"
+    )
 
 
 def _texts_too(tree: Any) -> Any:  # noqa: ANN401  any JSON

@@ -96,7 +96,12 @@ _STEPS: tuple[StepSpec, ...] = (
         (("L", "a|b", None), "L|a\\|b|"),
     ),
     StepSpec(
-        "join_text", ANY, "text", "text", "Those not blank, joined by a space.", (("A", "", "B"), "A B")
+        "join_text",
+        ANY,
+        "text",
+        "text",
+        "Those not blank, joined by a space.",
+        (("A", "", "B"), "A B"),
     ),
     StepSpec(
         "json_object",
@@ -106,16 +111,34 @@ _STEPS: tuple[StepSpec, ...] = (
         "A JSON object of those not blank, each under the last name of its path.",
         (("1.5", None), '{"c1":"1.5"}'),
     ),
-    _one("split_list", "texts", "Splits at | or , or U+001F; blank parts fall away.", "a, b|c", "a|b|c"),
+    _one(
+        "split_list",
+        "texts",
+        "Splits at | or , or U+001F; blank parts fall away.",
+        "a, b|c",
+        "a|b|c",
+    ),
     _one("split_bars", "texts", "Splits at | alone; blank parts fall away.", "a, b|c", "a, b|c"),
     # flags
     _one("x_flag", "bool", "X is true, blank is false; anything else is rejected.", "X", "true"),
     _one("yes_no", "bool", "Y, YES, N, NO, however cased.", "y", "true"),
     _one("true_false", "bool", "TRUE or FALSE, however cased.", "False", "false"),
     _one("one_zero", "bool", "1 is true, 0 is false.", "0", "false"),
-    _one("blank_is_false", "text", "Present but blank becomes false; absent stays NULL.", " ", "false"),
+    _one(
+        "blank_is_false",
+        "text",
+        "Present but blank becomes false; absent stays NULL.",
+        " ",
+        "false",
+    ),
     _one("null_is_false", "text", "Absent becomes false.", None, "false"),
-    _one("not_null_flag", "bool", "True where there is a text, false where blank or absent.", "x", "true"),
+    _one(
+        "not_null_flag",
+        "bool",
+        "True where there is a text, false where blank or absent.",
+        "x",
+        "true",
+    ),
     _one("not_flag", "bool", "Turns a flag round.", "true", "false", "bool"),
     # numbers
     _one("decimal_point", "number", "1234.50; no thousands, no exponent.", "1234.50", "1234.50"),
@@ -126,7 +149,13 @@ _STEPS: tuple[StepSpec, ...] = (
         "1.234,50",
         "1234.50",
     ),
-    _one("thousands_comma", "number", "1,234.50 or 1234.50; groups must be right.", "1,234.50", "1234.50"),
+    _one(
+        "thousands_comma",
+        "number",
+        "1,234.50 or 1234.50; groups must be right.",
+        "1,234.50",
+        "1234.50",
+    ),
     _one(
         "either_mark",
         "number",
@@ -143,8 +172,22 @@ _STEPS: tuple[StepSpec, ...] = (
     _one("absolute", "number", "Drops the sign.", "-12.50", "12.50", "number"),
     _one("share_to_pct", "number", "0.15 becomes 15.", "0.15", "15", "number"),
     _one("zero_is_null", "number", "0 becomes NULL.", "0.00", None, "number"),
-    _one("one_if_zero", "number", "0 becomes 1 (a first quantity of 0 means any).", "0.00", "1", "number"),
-    _one("null_is_zero", "number", "Absent or blank becomes 0; only where the ERP means it.", None, "0", "number"),
+    _one(
+        "one_if_zero",
+        "number",
+        "0 becomes 1 (a first quantity of 0 means any).",
+        "0.00",
+        "1",
+        "number",
+    ),
+    _one(
+        "null_is_zero",
+        "number",
+        "Absent or blank becomes 0; only where the ERP means it.",
+        None,
+        "0",
+        "number",
+    ),
     _one("null_is_one", "number", "Absent or blank becomes 1.", None, "1", "number"),
     StepSpec(
         "minus_if_marked",
@@ -155,10 +198,21 @@ _STEPS: tuple[StepSpec, ...] = (
         (("12.50", "381"), "-12.50"),
     ),
     StepSpec(
-        "difference", 2, "number", "number", "The first less the second, exactly.", (("10.5", "3"), "7.5")
+        "difference",
+        2,
+        "number",
+        "number",
+        "The first less the second, exactly.",
+        (("10.5", "3"), "7.5"),
     ),
     # dates; 0000-00-00 and everything from 9999-12-31 on are open ends: NULL
-    _one("yyyymmdd", "date", "20260131; zeros, blank and from 99991231 on are NULL.", "20260131", "2026-01-31"),
+    _one(
+        "yyyymmdd",
+        "date",
+        "20260131; zeros, blank and from 99991231 on are NULL.",
+        "20260131",
+        "2026-01-31",
+    ),
     _one("iso_date", "date", "2026-01-31.", "2026-01-31", "2026-01-31"),
     _one("dotted_date", "date", "31.01.2026, day first.", "31.01.2026", "2026-01-31"),
     _one("us_date", "date", "01/31/2026, month first.", "01/31/2026", "2026-01-31"),
@@ -177,15 +231,37 @@ _STEPS: tuple[StepSpec, ...] = (
         "2026-02-01",
         "date",
     ),
-    _one("local_date", "date", "The day of an instant in the ERP's zone.", "2026-01-31T23:30:00Z", "2026-02-01", "instant"),
-    StepSpec(
-        "plus_days", 2, "text", "date", "ISO date plus a number of days.", (("2026-01-31", "7"), "2026-02-07")
+    _one(
+        "local_date",
+        "date",
+        "The day of an instant in the ERP's zone.",
+        "2026-01-31T23:30:00Z",
+        "2026-02-01",
+        "instant",
     ),
     StepSpec(
-        "yyyymmdd_plus_days", 2, "text", "date", "The same from 20260131.", (("20260131", "7"), "2026-02-07")
+        "plus_days",
+        2,
+        "text",
+        "date",
+        "ISO date plus a number of days.",
+        (("2026-01-31", "7"), "2026-02-07"),
     ),
     StepSpec(
-        "dotted_plus_days", 2, "text", "date", "The same from 31.01.2026.", (("31.01.2026", "7"), "2026-02-07")
+        "yyyymmdd_plus_days",
+        2,
+        "text",
+        "date",
+        "The same from 20260131.",
+        (("20260131", "7"), "2026-02-07"),
+    ),
+    StepSpec(
+        "dotted_plus_days",
+        2,
+        "text",
+        "date",
+        "The same from 31.01.2026.",
+        (("31.01.2026", "7"), "2026-02-07"),
     ),
     # instants
     _one(
@@ -217,8 +293,16 @@ _STEPS: tuple[StepSpec, ...] = (
         "Date 20260131 and time 110000, local time; 00000000 is NULL.",
         (("20260131", "110000"), "2026-01-31T10:00:00Z"),
     ),
-    _one("sap_timestamp", "instant", "20260131100000, UTC.", "20260131100000", "2026-01-31T10:00:00Z"),
-    _one("odata_epoch", "instant", "/Date(1769853600000)/, OData v2.", "/Date(1769853600000)/", "2026-01-31T10:00:00Z"),
+    _one(
+        "sap_timestamp", "instant", "20260131100000, UTC.", "20260131100000", "2026-01-31T10:00:00Z"
+    ),
+    _one(
+        "odata_epoch",
+        "instant",
+        "/Date(1769853600000)/, OData v2.",
+        "/Date(1769853600000)/",
+        "2026-01-31T10:00:00Z",
+    ),
     _one(
         "cut_to_micros",
         "text",
@@ -226,43 +310,23 @@ _STEPS: tuple[StepSpec, ...] = (
         "2026-01-31T10:00:00.1234567Z",
         "2026-01-31T10:00:00.123456Z",
     ),
-    _one("midnight_of", "instant", "The first instant of a day in the ERP's zone.", "2026-01-31", "2026-01-30T23:00:00Z", "date"),
+    StepSpec(
+        "instant_or_midnight",
+        2,
+        "text",
+        "instant",
+        "ISO instant with offset; where it is blank, the first instant of the ISO date beside it.",
+        (("", "2026-01-31"), "2026-01-30T23:00:00Z"),
+    ),
+    _one(
+        "midnight_of",
+        "instant",
+        "The first instant of a day in the ERP's zone.",
+        "2026-01-31",
+        "2026-01-30T23:00:00Z",
+        "date",
+    ),
 )
 
 STEPS: dict[str, StepSpec] = {one.name: one for one in _STEPS}
 """Step name → declaration."""
-
-
-def chain_faults(names: tuple[str, ...], columns: int, *, accepted: tuple[Kind, ...]) -> list[tuple[int, str]]:
-    """What is wrong with a chain of known steps over `columns` paths: (index of the step, why).
-
-    Index -1 speaks about the field itself. Unknown names must have been reported before.
-    """
-    faults: list[tuple[int, str]] = []
-    kind: Kind = "text"
-    for index, name in enumerate(names):
-        spec = STEPS[name]
-        if spec.takes == 1:
-            pass
-        elif spec.takes not in (ANY, columns):
-            faults.append((index, f"{name} takes {spec.takes} paths, `from` names {columns}"))
-            columns = 1
-        else:
-            columns = 1
-        if spec.needs not in _readable(kind):
-            faults.append((index, f"{name} needs a {spec.needs}, what comes before it gives {kind}"))
-        kind = spec.gives
-    if columns != 1:
-        faults.append((-1, f"`from` names {columns} paths: one step must make one column of them"))
-    elif kind not in accepted:
-        faults.append((-1, f"the last step gives {kind}, this field takes {' or '.join(accepted)}"))
-    return faults
-
-
-def _readable(kind: Kind) -> tuple[Kind, ...]:
-    """Kinds that a column of `kind` may be used as: canonical text can be read strictly as any."""
-    if kind == "text":
-        return ("text", "number", "date", "instant", "bool")
-    if kind == "number":
-        return ("number", "text")
-    return (kind,)

@@ -125,6 +125,15 @@ def mark_stale(
     )
 
 
+def open_accounts(connection: psycopg.Connection[Any], staging: Staging) -> None:
+    """Every dealer seen for the first time gets a portal dealer of its own, 1:1."""
+    connection.execute(
+        "INSERT INTO portal.dealer_account (erp, dealer_key) SELECT %s, d.key "
+        f"FROM {staging.table('dealer', '_delta')} d WHERE d.op = 'I' ON CONFLICT DO NOTHING",
+        (staging.erp,),
+    )
+
+
 def _log(
     connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int
 ) -> None:

@@ -14,6 +14,7 @@ from mappings.errors import Misconfigured
 
 PORTAL_DATABASE = "waybill"
 AIRFLOW_DATABASE = "airflow"
+_BUILTIN_LOCALES = 170000  # the first version that has them
 
 
 def with_database(url: str, database: str) -> str:
@@ -39,7 +40,7 @@ def ensure_database(url: str, name: str) -> None:
             return
         locale = (
             "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
-            if connection.info.server_version >= 170000  # noqa: PLR2004 - the version that has it
+            if connection.info.server_version >= _BUILTIN_LOCALES
             else "LOCALE 'C'"
         )
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' ").format(

@@ -43,13 +43,11 @@ def compute(
     part: Part,
     *,
     deletes: DeleteScope | None,
-    before_batch: int | None = None,
 ) -> None:
     """Fill `staging.run_<id>_<part>_delta` with one row per key that differs.
 
     Columns: op (I insert, U update, D delete), existed (the key has a row, maybe a deleted one),
-    record_no, raw_hash, and the key. `deletes` None: nothing vanishes. `before_batch`: a row that
-    a later batch wrote is not touched (it is superseded, see `overtaken`).
+    record_no, raw_hash, and the key. `deletes` None: nothing vanishes.
     Children of a root that came are compared as a whole: those that did not come are deleted.
     """
     delta = staging.table(part.name, "_delta")
@@ -82,10 +80,6 @@ def compute(
             f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {failed})"
         )
         parameters += deletes.parameters
-    older = ""
-    if before_batch is not None:
-        older = "AND (t.erp IS NULL OR t.batch_id <= %s)"
-        parameters.append(before_batch)
     staging.connection.execute(
         f"INSERT INTO {delta} (op, existed, record_no, raw_hash, {key_list}) "
         f"SELECT CASE WHEN s.record_no IS NULL OR s.deleted THEN 'D' "
@@ -95,21 +89,21 @@ def compute(
         f"WHERE CASE WHEN s.record_no IS NULL THEN {gone} "
         f"WHEN s.deleted THEN t.erp IS NOT NULL AND t.deleted_at IS NULL "
         f"WHEN t.erp IS NULL OR t.deleted_at IS NOT NULL THEN true "
-        f"ELSE {differs} END {older}",
+        f"ELSE {differs} END",
         parameters,
     )
     staging.connection.execute(f"ANALYZE {delta}")
 
 
-def overtaken(staging: Staging, part: Part, batch_id: int) -> int:
-    """How many staged rows newer portal data has overtaken (rows written by a later batch)."""
+def overtaken(staging: Staging, part: Part, batch_id: int) -> list[int]:
+    """record_no of staged rows that newer portal data has overtaken (written by a later batch)."""
     on = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
-    row = staging.connection.execute(
-        f"SELECT count(*) FROM ({staging.source(part)}) s JOIN portal.{part.name} t "
+    rows = staging.connection.execute(
+        f"SELECT s.record_no FROM {staging.table(part.name)} s JOIN portal.{part.name} t "
         f"ON t.erp = '{staging.erp}' AND {on} WHERE t.batch_id > %s",
         (batch_id,),
-    ).fetchone()
-    return int(row[0]) if row else 0
+    ).fetchall()
+    return [int(n) for (n,) in rows]
 
 
 def counts(staging: Staging, part: Part) -> dict[str, int]:

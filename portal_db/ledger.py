@@ -165,7 +165,7 @@ def supersede_open(connection: psycopg.Connection[Any], newer: Batch) -> list[in
         "UPDATE sync.batch SET state = 'superseded', superseded_by = %s, "
         "state_reason = 'overtaken by batch ' || %s WHERE erp = %s AND feed = %s "
         "AND scope_key = %s AND id < %s AND state IN ('landed', 'held') "
-        "AND (%s OR cursor_from IS NOT DISTINCT FROM %s) RETURNING id",
+        "AND (%s OR (%s AND cursor_from IS NOT DISTINCT FROM %s)) RETURNING id",
         (
             newer.id,
             newer.id,
@@ -173,7 +173,8 @@ def supersede_open(connection: psycopg.Connection[Any], newer: Batch) -> list[in
             newer.feed,
             newer.scope_key,
             newer.id,
-            newer.complete or newer.mode == "snapshot",
+            newer.complete,
+            newer.mode == "delta",
             newer.cursor_from,
         ),
     ).fetchall()

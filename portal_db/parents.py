@@ -30,6 +30,15 @@ def of_failed_roots(staging: Staging, child: Part) -> list[int]:
     return [int(n) for (n,) in rows]
 
 
+def of_deleted_roots(staging: Staging, child: Part) -> list[int]:
+    """record_no of children that came inside a tombstone: the deletion overtakes them."""
+    rows = staging.connection.execute(
+        f"SELECT c.record_no FROM {staging.table(child.name)} c "
+        f"JOIN {staging.table(child.parent or '')} r ON r.record_no = c.root_no WHERE r.deleted"
+    ).fetchall()
+    return [int(n) for (n,) in rows]
+
+
 def orphans(staging: Staging, child: Part) -> list[tuple[int, str]]:
     """(record_no, parent key) of children whose root is not in this batch at all."""
     rows = staging.connection.execute(

@@ -377,7 +377,7 @@ reconciliation = Table(
     Column("sides", Text(), primary_key=True, comment="which two sides, e.g. erp=read"),
     Column("left_value", Numeric()),
     Column("right_value", Numeric()),
-    Column("agrees", Boolean(), nullable=False),
+    Column("agrees", Boolean(), comment="NULL: nothing to hold it against"),
     Column("says", Text(), nullable=False),
     _now("at"),
     schema="sync",

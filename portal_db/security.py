@@ -129,6 +129,7 @@ GRANT USAGE ON SCHEMA sync TO waybill_sync, waybill_review, waybill_auditor;
 GRANT USAGE, CREATE ON SCHEMA staging TO waybill_sync;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA portal TO waybill_sync;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA sync TO waybill_sync;
+GRANT DELETE ON sync.reconciliation TO waybill_sync;
 REVOKE UPDATE ON sync.attempt, sync.change, sync.audit FROM waybill_sync;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA portal TO waybill_sync;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA sync TO waybill_sync;

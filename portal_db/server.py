@@ -276,6 +276,6 @@ def _socket_folder(data: Path, account: ServerAccount) -> Path:
     digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"waybill-{digest}"
     if len(str(folder)) > _LONGEST_SOCKET_FOLDER or not _SAFE_IN_A_URL.issuperset(str(folder)):
-        folder = Path("/tmp") / folder.name  # noqa: S108 - made 0700 and its owner is checked below
+        folder = Path("/tmp") / folder.name  # noqa: S108 - made 0700, its owner is checked
     account.make_private_folder(folder)
     return folder

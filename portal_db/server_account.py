@@ -56,7 +56,7 @@ class ServerAccount:
         our own environment (PGDATA, PGHOST …) do not reach it.
         """
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        finished = subprocess.run(  # noqa: S603 - the wheel's own programs
+        finished = subprocess.run(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -130,9 +130,7 @@ def _make_account() -> pwd.struct_passwd:
     program = shutil.which("useradd") or shutil.which("useradd", path="/usr/sbin:/sbin")
     if program is not None:
         options = ["--system", "--user-group", "--no-create-home", "--shell", "/bin/false"]
-        subprocess.run(  # noqa: S603 - no input of anybody
-            [program, *options, ACCOUNT_TO_MAKE], check=False, capture_output=True
-        )
+        subprocess.run([program, *options, ACCOUNT_TO_MAKE], check=False, capture_output=True)
     entry = _entry(ACCOUNT_TO_MAKE)
     if entry is None:
         raise Misconfigured(

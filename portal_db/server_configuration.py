@@ -67,7 +67,7 @@ def memory_bytes() -> int:
 def _shared_memory_type() -> str:
     """Containers often have 64 MB of /dev/shm, which one parallel hash join can fill."""
     try:
-        shm = os.statvfs("/dev/shm")  # noqa: S108 - its size is asked, nothing is written
+        shm = os.statvfs("/dev/shm")  # noqa: S108 - only its size is asked
     except OSError:
         return "sysv"
     return "posix" if shm.f_frsize * shm.f_blocks >= 512 * MIB else "sysv"

@@ -1,0 +1,1 @@
+"""Judgement: checks, guards, quarantine, control totals. Must not store or fetch anything."""

@@ -32,14 +32,30 @@ class BatchCheck:
 
 
 EVERY_FEED: tuple[BatchCheck, ...] = (
-    BatchCheck("ledger_adds_up", "ledger_gap", "every record read has exactly one outcome", _ZERO, _ZERO),
-    BatchCheck("declared_count_met", "declared_gap", "the ERP's declared count is what was read", _ZERO, _ZERO),
-    BatchCheck("snapshot_not_empty", "snapshot_read", "a complete extract holds records", Decimal(1)),
     BatchCheck(
-        "few_rejected", "rejected_share", "at most 1 % of the records were rejected", high=Decimal("0.01")
+        "ledger_adds_up", "ledger_gap", "every record read has exactly one outcome", _ZERO, _ZERO
     ),
     BatchCheck(
-        "few_deferred", "deferred_share", "at most 1 % of the records wait for a parent", high=Decimal("0.01")
+        "declared_count_met",
+        "declared_gap",
+        "the ERP's declared count is what was read",
+        _ZERO,
+        _ZERO,
+    ),
+    BatchCheck(
+        "snapshot_not_empty", "snapshot_read", "a complete extract holds records", Decimal(1)
+    ),
+    BatchCheck(
+        "few_rejected",
+        "rejected_share",
+        "at most 1 % of the records were rejected",
+        high=Decimal("0.01"),
+    ),
+    BatchCheck(
+        "few_deferred",
+        "deferred_share",
+        "at most 1 % of the records wait for a parent",
+        high=Decimal("0.01"),
     ),
     BatchCheck(
         "few_superseded",
@@ -48,7 +64,10 @@ EVERY_FEED: tuple[BatchCheck, ...] = (
         high=Decimal("0.1"),
     ),
     BatchCheck(
-        "deletes_in_bounds", "deleted_share", "at most 10 % of the live rows disappeared", high=Decimal("0.1")
+        "deletes_in_bounds",
+        "deleted_share",
+        "at most 10 % of the live rows disappeared",
+        high=Decimal("0.1"),
     ),
 )
 """Judged on every run; the statistics come from `statistics`."""
@@ -67,17 +86,23 @@ OF_FEED: dict[str, tuple[BatchCheck, ...]] = {
             "at most 10 % of the prices moved by more than the guard's share",
             high=Decimal("0.1"),
         ),
-        BatchCheck("no_separator_suspects", "suspects", "no price jumped by exactly 10 or 100", high=_ZERO),
+        BatchCheck(
+            "no_separator_suspects", "suspects", "no price jumped by exactly 10 or 100", high=_ZERO
+        ),
     ),
     "stock": (
         BatchCheck(
-            "stock_known", "unstocked_share", "at most 50 % of the live products have no stock row",
+            "stock_known",
+            "unstocked_share",
+            "at most 50 % of the live products have no stock row",
             high=Decimal("0.5"),
         ),
     ),
     "credit": (
         BatchCheck(
-            "credit_known", "uncredited_share", "at most 20 % of the paying accounts have no credit row",
+            "credit_known",
+            "uncredited_share",
+            "at most 20 % of the paying accounts have no credit row",
             high=Decimal("0.2"),
         ),
     ),

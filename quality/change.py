@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mappings.vocabulary import ChangeCheck
 from quality.checks import joined
-from quality.verdicts import any_of, constant
+from quality.verdicts import any_of, nowhere
 
 _WIDE = pa.decimal256(60, 18)
 """Any of our decimals, times any factor or share, exactly."""
@@ -29,12 +29,9 @@ def suspects(check: ChangeCheck, pairs: pa.Table) -> pa.BooleanArray:
     """
     rows = len(pairs)
     old, new = _decimals(pairs, check.field)
-    hits = [
-        pc.fill_null(pc.equal(pc.multiply(old, _scalar(factor)).cast(_WIDE), new.cast(_WIDE)), False)
-        for factor in check.factors
-        if factor != 1
-    ]
-    found = pc.and_(any_of(hits, rows), pc.fill_null(pc.not_equal(old, _scalar(Decimal(0))), False))
+    hits = [_exactly(old, factor, new) for factor in check.factors if factor != 1]
+    was_something = pc.fill_null(pc.not_equal(old, _scalar(Decimal(0))), fill_value=False)
+    found = pc.and_(any_of(hits, rows), was_something)
     for name in check.same:
         found = pc.and_(found, unchanged(pairs.column(f"old_{name}"), pairs.column(f"new_{name}")))
     return found
@@ -50,7 +47,7 @@ def moved_more_than(
     before, after = joined(old).cast(_NARROW), joined(new).cast(_NARROW)
     distance = pc.abs(pc.subtract(after, before))
     allowed = pc.multiply(pc.abs(before), _scalar(share))
-    return pc.fill_null(pc.greater(distance.cast(_WIDE), allowed.cast(_WIDE)), False)
+    return pc.fill_null(pc.greater(distance.cast(_WIDE), allowed.cast(_WIDE)), fill_value=False)
 
 
 def compared(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -> int:
@@ -58,20 +55,23 @@ def compared(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -
     return pc.and_(joined(old).is_valid(), joined(new).is_valid()).true_count
 
 
-def unchanged(
-    old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray
-) -> pa.BooleanArray:
+def unchanged(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -> pa.BooleanArray:
     """Rows whose value is the same on both sides; two nulls are the same. No nulls."""
     before, after = joined(old), joined(new)
     if not len(before):
-        return constant(False, 0)
+        return nowhere(0)
     both_missing = pc.and_(before.is_null(), after.is_null())
-    return pc.or_(pc.fill_null(pc.equal(before, after), False), both_missing)
+    return pc.or_(pc.fill_null(pc.equal(before, after), fill_value=False), both_missing)
 
 
 def _decimals(pairs: pa.Table, field: str) -> tuple[pa.Array, pa.Array]:
     old, new = joined(pairs.column(f"old_{field}")), joined(pairs.column(f"new_{field}"))
     return old.cast(_NARROW), new.cast(_NARROW)
+
+
+def _exactly(old: pa.Array, factor: Decimal, new: pa.Array) -> pa.BooleanArray:
+    times = pc.multiply(old, _scalar(factor)).cast(_WIDE)
+    return pc.fill_null(pc.equal(times, new.cast(_WIDE)), fill_value=False)
 
 
 def _scalar(value: Decimal) -> pa.Scalar:

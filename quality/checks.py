@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mappings.vocabulary import Part, RowCheck, When
-from quality.verdicts import Verdict, constant
+from quality.verdicts import Verdict, nowhere
 
 _FEW = 4096
 """A text column with at most this many different values is judged by value, not by row."""
@@ -50,7 +50,7 @@ class _Rows:
         self._columns: dict[str, pa.Array] = {}
         self._conditions: dict[When, pa.BooleanArray] = {}
         self._encoded: dict[str, pa.DictionaryArray | None] = {}
-        self._judged = None if skip is None else pc.invert(pc.fill_null(skip, False))
+        self._judged = None if skip is None else pc.invert(pc.fill_null(skip, fill_value=False))
 
     def column(self, name: str) -> pa.Array:
         if name not in self._columns:
@@ -81,8 +81,8 @@ class _Rows:
     def failed(self, check: RowCheck) -> pa.BooleanArray:
         """The mask of one check, without nulls."""
         if check.kind == "not_null" and self.column(check.field).null_count == 0:
-            return constant(False, len(self._table))
-        mask = pc.fill_null(_KINDS[check.kind](self, check), False)
+            return nowhere(len(self._table))
+        mask = pc.fill_null(_KINDS[check.kind](self, check), fill_value=False)
         if not mask.true_count:
             return mask
         for when in check.when:
@@ -103,7 +103,7 @@ class _Rows:
             return column.is_null()
         values = as_type(when.values, column.type)
         inside = self.by_value(when.field, lambda array: pc.is_in(array, value_set=values))
-        inside = pc.fill_null(inside, False)
+        inside = pc.fill_null(inside, fill_value=False)
         return inside if when.is_ == "in" else pc.invert(inside)
 
 
@@ -115,12 +115,12 @@ def joined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def as_type(values: tuple[str, ...], to: pa.DataType) -> pa.Array:
-    """Declared values, which are text, in the type of the column; ArrowInvalid where they are not."""
+    """Declared values, which are text, in the column's type; ArrowInvalid where they are not."""
     return pa.array(values, pa.string()).cast(to)
 
 
 def bound(value: Decimal, to: pa.DataType) -> pa.Scalar:
-    """A declared limit as a scalar that compares exactly and, if it can, without casting the column."""
+    """A declared limit that compares exactly and, if it can, without casting the column."""
     exact = pa.scalar(value)
     if pa.types.is_integer(to) and value == value.to_integral_value():
         return pa.scalar(int(value), to)
@@ -160,7 +160,7 @@ def _between(rows: _Rows, check: RowCheck) -> pa.BooleanArray:
     if below is not None and over is not None:
         return pc.or_(below, over)
     found = below if over is None else over
-    return constant(False, len(column)) if found is None else found
+    return nowhere(len(column)) if found is None else found
 
 
 def _above(rows: _Rows, check: RowCheck) -> pa.BooleanArray:

@@ -14,13 +14,30 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any
 
-import great_expectations.expectations as gxe
 import pandas as pd
 import pyarrow as pa
+from great_expectations.expectations.core.expect_column_pair_values_a_to_be_greater_than_b import (
+    ExpectColumnPairValuesAToBeGreaterThanB,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_between import (
+    ExpectColumnValuesToBeBetween,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+    ExpectColumnValuesToBeInSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_null import (
+    ExpectColumnValuesToBeNull,
+)
+from great_expectations.expectations.core.expect_column_values_to_match_regex import (
+    ExpectColumnValuesToMatchRegex,
+)
+from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
+    ExpectColumnValuesToNotBeNull,
+)
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column, Condition
 
-from mappings.vocabulary import RowCheck, When
+from mappings.vocabulary import RowCheck, SumCheck, When
 
 _SEPARATOR = "\x1f"
 
@@ -45,6 +62,32 @@ class Translation:
         """Take in the checks, in order."""
         for check in checks:
             self.expectations.extend(self._expectations(check))
+
+    def add_sum(self, check: SumCheck, children: pa.Table) -> None:
+        """Take in a document sum: head minus lines lies within the tolerance."""
+        totals: dict[int, Decimal] = {}
+        rows = zip(
+            children.column("root_no").to_pylist(),
+            children.column(check.child_field).to_pylist(),
+            strict=True,
+        )
+        for root_no, value in rows:
+            if value is not None:
+                totals[root_no] = totals.get(root_no, Decimal(0)) + value
+        name = f"{check.id}__gap"
+        heads = zip(
+            self.table.column("record_no").to_pylist(),
+            self.table.column(check.field).to_pylist(),
+            strict=True,
+        )
+        self.columns[name] = [
+            None if head is None or record_no not in totals else head - totals[record_no]
+            for record_no, head in heads
+        ]
+        within = RowCheck(
+            check.id, "between", name, check.says, low=-check.tolerance, high=check.tolerance
+        )
+        self.expectations.extend(self._expectations(within))
 
     def value(self, name: str) -> str:
         """The column as Python objects."""
@@ -71,7 +114,9 @@ class Translation:
         kind = self.table.schema.field(name).type
         if pa.types.is_string(kind) or pa.types.is_list(kind):
             return list(values)
-        return [str(v) for v in pa.array(values, pa.string()).cast(kind).cast(pa.string()).to_pylist()]
+        return [
+            str(v) for v in pa.array(values, pa.string()).cast(kind).cast(pa.string()).to_pylist()
+        ]
 
     def _expectations(self, check: RowCheck) -> Iterator[Expectation]:
         common: dict[str, Any] = {"meta": {"check": check.id, "says": check.says}}
@@ -79,21 +124,21 @@ class Translation:
         if condition is not None:
             common["row_condition"] = condition
         if check.kind == "not_null":
-            yield gxe.ExpectColumnValuesToNotBeNull(column=self.value(check.field), **common)
+            yield ExpectColumnValuesToNotBeNull(column=self.value(check.field), **common)
         elif check.kind == "is_null":
-            yield gxe.ExpectColumnValuesToBeNull(column=self.value(check.field), **common)
+            yield ExpectColumnValuesToBeNull(column=self.value(check.field), **common)
         elif check.kind == "one_of":
             yield self._one_of(check, common)
         elif check.kind == "matches":
             pattern = rf"\A(?:{check.pattern})\z"
-            yield gxe.ExpectColumnValuesToMatchRegex(
+            yield ExpectColumnValuesToMatchRegex(
                 column=self.text(check.field), regex=pattern, **common
             )
         elif check.kind in {"between", "above"}:
             yield from self._bounds(check, common)
         elif check.kind == "same_sign_within":
             product = self._product(check)
-            yield gxe.ExpectColumnValuesToBeBetween(column=product, min_value=0, **common)
+            yield ExpectColumnValuesToBeBetween(column=product, min_value=0, **common)
         else:
             yield self._greater(
                 self.value(_other(check)),
@@ -107,15 +152,15 @@ class Translation:
         column = self.text(check.field)
         if pa.types.is_list(self.table.schema.field(check.field).type):
             one = "|".join(f"(?:{_quoted(value)})" for value in values)
-            pattern = rf"\A(?:(?:{one})(?:{_SEPARATOR}(?:{one}))*)?\z"
-            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=pattern, **common)
-        return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=values, **common)
+            pattern = rf"\A(?:{_SEPARATOR}(?:{one}))*\z"
+            return ExpectColumnValuesToMatchRegex(column=column, regex=pattern, **common)
+        return ExpectColumnValuesToBeInSet(column=column, value_set=values, **common)
 
     def _bounds(self, check: RowCheck, common: dict[str, Any]) -> Iterator[Expectation]:
         strict = check.kind == "above"
         bounds = [bound for bound in (check.low, check.high) if bound is not None]
         if all(Decimal(float(bound)) == bound for bound in bounds):
-            yield gxe.ExpectColumnValuesToBeBetween(
+            yield ExpectColumnValuesToBeBetween(
                 column=self.value(check.field),
                 min_value=None if check.low is None else float(check.low),
                 max_value=None if check.high is None else float(check.high),
@@ -130,8 +175,10 @@ class Translation:
             high = self._constant(f"{check.id}__high", check.high)
             yield self._greater(high, self.value(check.field), common, or_equal=True)
 
-    def _greater(self, more: str, less: str, common: dict[str, Any], *, or_equal: bool) -> Expectation:
-        return gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+    def _greater(
+        self, more: str, less: str, common: dict[str, Any], *, or_equal: bool
+    ) -> Expectation:
+        return ExpectColumnPairValuesAToBeGreaterThanB(
             column_A=more,
             column_B=less,
             or_equal=or_equal,
@@ -144,7 +191,7 @@ class Translation:
         return name
 
     def _product(self, check: RowCheck) -> str:
-        """a * (b - a) is negative just where a does not lie between 0 and b."""
+        """Per row a * (b - a): negative just where a does not lie between 0 and b."""
         name = f"{check.id}__product"
         left = self.table.column(check.field).to_pylist()
         right = self.table.column(_other(check)).to_pylist()
@@ -180,10 +227,12 @@ def _other(check: RowCheck) -> str:
 
 
 def _joined(cell: list[str | None] | None) -> str | None:
-    """A list cell as text; elements that are null say nothing."""
-    return None if cell is None else _SEPARATOR.join(one for one in cell if one is not None)
+    """A list cell as text, a separator before each element; elements that are null say nothing."""
+    return None if cell is None else "".join(_SEPARATOR + one for one in cell if one is not None)
 
 
 def _quoted(value: str) -> str:
     """A text that a regular expression takes literally, in RE2 and in Python alike."""
-    return "".join(c if c.isalnum() or c == "_" or not c.isascii() else f"\\x{ord(c):02x}" for c in value)
+    return "".join(
+        c if c.isalnum() or c == "_" or not c.isascii() else f"\\x{ord(c):02x}" for c in value
+    )

@@ -28,15 +28,29 @@ class Unreadable(Protocol):
     """Values of one field that could not be typed: what `transforms` calls a problem."""
 
     @property
-    def field(self) -> str: ...
+    def field(self) -> str:
+        """Our name of the field."""
+        ...
+
     @property
-    def code(self) -> str: ...
+    def code(self) -> str:
+        """The finer name of what is wrong."""
+        ...
+
     @property
-    def says(self) -> str: ...
+    def says(self) -> str:
+        """What an operator reads."""
+        ...
+
     @property
-    def mask(self) -> pa.BooleanArray: ...
+    def mask(self) -> pa.BooleanArray:
+        """True where the value could not be typed; a null is false."""
+        ...
+
     @property
-    def raw(self) -> pa.Array: ...
+    def raw(self) -> pa.Array:
+        """The ERP's text, row by row."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ class Judged:
 
     def failed(self) -> pa.BooleanArray:
         """Rows with an unreadable value or a failed check; no nulls."""
-        masks = [pc.fill_null(problem.mask, False) for problem in self.problems]
+        masks = [pc.fill_null(problem.mask, fill_value=False) for problem in self.problems]
         masks += [verdict.failed for verdict in self.verdicts]
         return any_of(masks, len(self.table))
 
@@ -136,7 +150,14 @@ def rejections(
     few = root.table.take(rows)
     return [
         Rejection(
-            root.part.name, number, key, page, tuple(reasons[number]), raw_json(row), digest, counts[number]
+            root.part.name,
+            number,
+            key,
+            page,
+            tuple(reasons[number]),
+            raw_json(row),
+            digest,
+            counts[number],
         )
         for row, number, key, digest in zip(
             rows.to_pylist(),
@@ -174,16 +195,14 @@ def keys(part: Part, table: pa.Table) -> pa.StringArray:
 def fingerprint(erp: str, feed: str, reason: Reason) -> str:
     """What makes two rejections the same trouble: where, what, and the shape of the value."""
     what = (erp, feed, reason.part, reason.field, reason.code, shape(reason.raw))
-    return xxhash.xxh3_128_hexdigest("\x1f".join(what))
+    return xxhash.xxh3_128_hexdigest("\x1f".join(what).encode())
 
 
 def shape(raw: str | None) -> str:
     """A value without its content: digits become 9, letters a; `1.234,50` is `9.999,99`."""
     if raw is None:
         return "null"
-    return "".join(
-        "9" if c.isdecimal() else "a" if c.isalpha() else c for c in raw[:_SHAPE_LENGTH]
-    )
+    return "".join("9" if c.isdecimal() else "a" if c.isalpha() else c for c in raw[:_SHAPE_LENGTH])
 
 
 def _reasons(judged: Judged, owners: pa.Array) -> list[tuple[int, Reason]]:
@@ -193,10 +212,12 @@ def _reasons(judged: Judged, owners: pa.Array) -> list[tuple[int, Reason]]:
     name = judged.part.name
     numbers = joined(judged.table.column("record_no"))
     for problem in judged.problems:
-        mask = pc.fill_null(problem.mask, False)
+        mask = pc.fill_null(problem.mask, fill_value=False)
         known = unreadable.get(problem.field)
         unreadable[problem.field] = mask if known is None else pc.or_(known, mask)
-        found += _gather(name, problem.field, problem.code, problem.says, mask, problem.raw, numbers, owners)
+        found += _gather(
+            name, problem.field, problem.code, problem.says, mask, problem.raw, numbers, owners
+        )
     for verdict in judged.verdicts:
         if not verdict.any_failed:
             continue
@@ -204,11 +225,13 @@ def _reasons(judged: Judged, owners: pa.Array) -> list[tuple[int, Reason]]:
         for read in verdict.reads & unreadable.keys():
             mask = pc.and_not(mask, unreadable[read])
         raw = _as_text(joined(judged.table.column(verdict.field)))
-        found += _gather(name, verdict.field, verdict.check_id, verdict.says, mask, raw, numbers, owners)
+        found += _gather(
+            name, verdict.field, verdict.check_id, verdict.says, mask, raw, numbers, owners
+        )
     return found
 
 
-def _gather(  # noqa: PLR0913 one column of a reason each
+def _gather(  # noqa: PLR0917 one column of a reason each
     part: str,
     field_name: str,
     code: str,
@@ -221,7 +244,11 @@ def _gather(  # noqa: PLR0913 one column of a reason each
     at = pc.indices_nonzero(mask)
     if not len(at):
         return []
-    columns = (owners.take(at).to_pylist(), numbers.take(at).to_pylist(), joined(raw).take(at).to_pylist())
+    columns = (
+        owners.take(at).to_pylist(),
+        numbers.take(at).to_pylist(),
+        joined(raw).take(at).to_pylist(),
+    )
     return [
         (owner, Reason(field_name, code, says, text, part, number))
         for owner, number, text in zip(*columns, strict=True)

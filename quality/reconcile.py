@@ -1,4 +1,4 @@
-"""Control totals: what the ERP said, what landed, what was read, what the portal has. Do they agree?
+"""Control totals: does what the ERP said agree with what landed, was read and is in the portal?
 
 Plain numbers in, plain sentences out. Must not fetch a total itself.
 """
@@ -95,9 +95,11 @@ def _compared(left: Total, right: Total, tolerance: Decimal) -> Comparison:
     if agrees:
         says = f"{left.part} {_name(left)}: {_figure(left)} and {_figure(right)}."
     else:
+        less = "fewer" if left.name == "count" else "less"
+        more_or_less = "more" if gap > 0 else less
         says = (
             f"{left.part} {_name(left)}: {_figure(left)} but {_figure(right)}, "
-            f"{_plain(abs(gap))} {'more' if gap > 0 else 'fewer' if left.name == 'count' else 'less'}."
+            f"{_plain(abs(gap))} {more_or_less}."
         )
     return Comparison(left.part, left.name, left, right, agrees, says)
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mappings.vocabulary import Part, SumCheck
 from quality.checks import joined
-from quality.verdicts import Verdict, constant
+from quality.verdicts import Verdict, nowhere
 
 _WIDE = pa.decimal256(50, 6)
 """Any sum of any of our decimals, exactly."""
@@ -31,7 +31,7 @@ def judge_sums(
     `root` has `record_no`, each child table `root_no`; both hold typed columns. `skip` marks roots
     that are not judged.
     """
-    judged = None if skip is None else pc.invert(pc.fill_null(skip, False))
+    judged = None if skip is None else pc.invert(pc.fill_null(skip, fill_value=False))
     verdicts: list[Verdict] = []
     for check in part.sums:
         if check.child not in children:
@@ -61,8 +61,7 @@ def children_sum(root: pa.Table, children: pa.Table, field: str) -> pa.Array:
 
 def _failed(check: SumCheck, root: pa.Table, children: pa.Table) -> pa.BooleanArray:
     if not len(root):
-        return constant(False, 0)
+        return nowhere(0)
     stated = joined(root.column(check.field)).cast(_WIDE)
     gap = pc.subtract(stated, children_sum(root, children, check.child_field).cast(_WIDE))
-    return pc.fill_null(pc.greater(pc.abs(gap), pa.scalar(check.tolerance)), False)
-
+    return pc.fill_null(pc.greater(pc.abs(gap), pa.scalar(check.tolerance)), fill_value=False)

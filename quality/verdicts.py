@@ -29,14 +29,14 @@ class Verdict:
         return self.failed.true_count > 0
 
 
-def constant(value: bool, rows: int) -> pa.BooleanArray:  # noqa: FBT001 the value is the subject
-    """`rows` times the same bool."""
-    return pa.repeat(pa.scalar(value), rows)
+def nowhere(rows: int) -> pa.BooleanArray:
+    """A mask that is false in each of so many rows."""
+    return pa.repeat(pa.scalar(value=False), rows)
 
 
 def any_of(masks: Sequence[pa.BooleanArray], rows: int) -> pa.BooleanArray:
     """Rows that are true in at least one mask; all false without a mask. Masks hold no null."""
-    result = constant(False, rows)
+    result = nowhere(rows)
     for mask in masks:
         if mask.true_count:
             result = pc.or_(result, mask)

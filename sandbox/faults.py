@@ -8,6 +8,7 @@ request and act on the name they get. Must not know any protocol.
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 from dataclasses import dataclass
 
 SCENARIOS: dict[str, str] = {
@@ -75,22 +76,24 @@ class Faults:
         with self._lock:
             self._armed.clear()
 
-    def peek(self, request: str, among: frozenset[str]) -> str | None:
+    def peek(self, request: str, only: Container[str]) -> str | None:
         """The name that `take` would give now; nothing is counted."""
         with self._lock:
             for fault in self._armed:
-                if fault.where in request and fault.name in among and fault.after <= 0:
+                if fault.where in request and fault.name in only and fault.after <= 0:
                     return fault.name
         return None
 
-    def take(self, request: str, among: frozenset[str] | None = None) -> tuple[str, float] | None:
+    def take(
+        self, request: str, only: Container[str] | None = None
+    ) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
 
-        `among`: only these names make sense at this moment; others stay armed for a later one.
+        `only`: the faults that make sense for this kind of request; others stay armed.
         """
         with self._lock:
             for fault in self._armed:
-                if fault.where not in request or (among is not None and fault.name not in among):
+                if fault.where not in request or (only is not None and fault.name not in only):
                     continue
                 if fault.after > 0:
                     fault.after -= 1

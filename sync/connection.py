@@ -39,12 +39,14 @@ def resolve(settings: Settings, connection_id: str) -> Connection:
             code="connection",
             remedy=f"Add it to {settings.connections_file}, or set {variable}.",
         )
-    return _connection(connection_id, known[connection_id], str(settings.connections_file))
+    found = known[connection_id]
+    fields = _from_uri(found) if isinstance(found, str) else found
+    return _connection(connection_id, fields, str(settings.connections_file))
 
 
 def _connection(connection_id: str, fields: Mapping[str, Any], place: str) -> Connection:
     try:
-        extra = fields.get("extra") or {}
+        extra = fields.get("extra") or fields.get("extra_dejson") or {}
         if isinstance(extra, str):  # Airflow takes the extra as an object or as its JSON text
             extra = _from_json(extra, f"the extra of {connection_id!r} in {place}")
         port = fields.get("port")

@@ -45,7 +45,8 @@ def fetch(  # noqa: PLR0913  one call site
     if reading is None:
         return []
     named = _named(ctx, mapping, folder, reading, part, pages)
-    unknown = [one for one in named if one not in _known(ctx, mapping.erp, list(named))]
+    known = _known(ctx, mapping.erp, list(named))
+    unknown = [one for one in named if one not in known]
     connector = connectors[reading.plan.source.protocol]
     rows: list[dict[str, Any]] = []
     failures = 0

@@ -1,0 +1,1 @@
+"""Values: columns of text become typed canonical columns, by named steps. No wire, no database."""

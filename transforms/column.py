@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mappings.steps import ANY, STEPS, Kind
 from mappings.vocabulary import Field, Type
-from transforms.parsing import any_of, trimmed, true_rows
+from transforms.parsing import FALSE, any_of, trimmed, true_rows
 from transforms.registry import StepContext, StepResult
 from transforms.types import ARROW, typed
 from transforms.values import FUNCTIONS
@@ -60,10 +60,7 @@ def constant(field: Field, text: str) -> pa.Scalar:
 
 
 def _spread(code: str, few: Column, null: Column, indices: pa.Array) -> pa.BooleanArray:
-    masks = [
-        dict(one.bad).get(code, pa.nulls(len(one.values), pa.bool_()).fill_null(False))
-        for one in (few, null)
-    ]
+    masks = [dict(one.bad).get(code, pa.repeat(FALSE, len(one.values))) for one in (few, null)]
     return pc.take(pa.concat_arrays(masks), indices)
 
 
@@ -161,4 +158,3 @@ def _looked_up_lists(values: pa.Array, lookup: dict[str, str]) -> StepResult:
 def trimmed_null(texts: pa.Array) -> pa.Array:
     """Blank as null; other text as it is, so that a lookup stays exact."""
     return pc.if_else(pc.is_null(trimmed(texts)), None, texts)
-

@@ -88,6 +88,8 @@ def _plus(day: StepResult, days: pa.Array) -> StepResult:
 def _moved(days: pa.Array, by: pa.Array | pa.Scalar) -> pa.Array:
     """Days moved; out of the calendar (before year 1, from 9999-12-31 on) becomes NULL."""
     moved = pc.add(pc.cast(days, pa.int32()), by)
-    first, last = (int(np.datetime64(text, "D").astype(int)) for text in ("0001-01-01", "9999-12-30"))
+    first, last = (
+        int(np.datetime64(text, "D").astype(int)) for text in ("0001-01-01", "9999-12-30")
+    )
     inside = pc.and_(pc.greater_equal(moved, first), pc.less_equal(moved, last))
     return pc.cast(pc.if_else(inside, moved, None), pa.date32())

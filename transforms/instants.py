@@ -59,7 +59,9 @@ def sap_timestamp(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     texts = pc.if_else(pc.match_substring_regex(texts, r"^0+(?:\.0+)?$"), None, texts)
     pattern = r"^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(\.[0-9]+)?$"
     found = matched(texts, pattern, "not_an_instant")
-    read = clocks(pc.replace_substring_regex(found.values, pattern, r"\1-\2-\3T\4:\5:\6\7Z"), offset=True)
+    read = clocks(
+        pc.replace_substring_regex(found.values, pattern, r"\1-\2-\3T\4:\5:\6\7Z"), offset=True
+    )
     return _as_instants([found, *read])
 
 
@@ -86,7 +88,9 @@ def midnight_of(columns: list[pa.Array], context: StepContext) -> StepResult:
     zone = ZoneInfo(context.time_zone)
     days = pc.cast(columns[0], _NAIVE)
     wanted = pc.dictionary_encode(days)
-    instants = [None if day is None else _first_instant(day, zone) for day in wanted.dictionary.to_pylist()]
+    instants = [
+        None if day is None else _first_instant(day, zone) for day in wanted.dictionary.to_pylist()
+    ]
     values = pc.take(pa.array(instants, INSTANT), wanted.indices)
     return split(values, pc.or_(pc.is_valid(values), pc.is_null(days)), "not_an_instant")
 
@@ -98,7 +102,9 @@ def local_date(columns: list[pa.Array], context: StepContext) -> StepResult:
     shift, _ = _offsets(naive, ZoneInfo(context.time_zone), utc=True)
     local = (naive.fill_null(0).to_numpy() + shift).astype("datetime64[D]")
     outside = (local < np.datetime64("0001-01-01")) | (local >= np.datetime64("9999-12-31"))
-    return StepResult(pa.array(local, mask=naive.is_null().to_numpy(zero_copy_only=False) | outside))
+    return StepResult(
+        pa.array(local, mask=naive.is_null().to_numpy(zero_copy_only=False) | outside)
+    )
 
 
 def _rewritten(texts: pa.Array, pattern: str, iso: str, context: StepContext) -> list[StepResult]:

@@ -1,4 +1,4 @@
-"""Columns of text → the typed columns of one part, as its mapping says; what cannot be read is named.
+"""Columns of text → the typed columns of one part; what cannot be read is named, never dropped.
 
 A row is never dropped and nothing is raised for any text: a bad value is null in the table and
 marked in a `Problem`. Judging the values is `quality`'s job.
@@ -20,6 +20,7 @@ from mappings.spec import ErpMapping, FieldMapping
 from mappings.vocabulary import Field, Part
 from transforms.column import Column, column_of, constant
 from transforms.hashing import raw_hash
+from transforms.parsing import FALSE, any_of
 from transforms.registry import SAYS, StepContext
 from transforms.types import ARROW, INSTANT
 
@@ -27,7 +28,7 @@ _VERSION = Field("version", "instant", "-", "instant of the record's last change
 
 
 class Chunk(Protocol):
-    """Some records of one part as they came, a string column per path (the connectors' RawChunk)."""
+    """Some records of one part as they came, a string column per path (connectors' RawChunk)."""
 
     @property
     def columns(self) -> pa.Table: ...  # noqa: D102
@@ -70,12 +71,13 @@ class Mapper:
         self._constants = {
             field.name: constant(field, given.const)
             for field in part.mapped_fields
-            if (given := supply.fields[field.name]) != "absent" and given.const is not None
+            if (given := supply.fields.get(field.name, "absent")) != "absent"
+            and given.const is not None
         }
 
     def map(self, chunk: Chunk) -> Mapped:
         """Typed columns of every field of the part, `record_no`, `root_no` (children only),
-        `raw_hash` int64, `deleted` bool, `version` timestamp. Fields that are filled later are null.
+        `raw_hash` int64, `deleted` bool, `version` timestamp. Fields filled later are null.
         """
         rows = len(chunk.record_no)
         raw = _Raw(chunk, rows)
@@ -91,21 +93,30 @@ class Mapper:
         if chunk.root_no is not None:
             columns["root_no"] = chunk.root_no
         columns["raw_hash"] = raw_hash(raw.all(), rows)
-        columns["deleted"] = pa.nulls(rows, pa.bool_()).fill_null(False) if deleted is None else deleted
+        columns["deleted"] = pa.repeat(FALSE, rows) if deleted is None else deleted
         columns["version"] = pa.nulls(rows, INSTANT)
         if self.supply.version is not None:
             found = self._mapped(_VERSION, self.supply.version, raw, rows)
             columns["version"] = found.values
-            self._note(_VERSION.name, found, raw, self.supply.version.paths, None, problems)
+            paths = self.supply.version.paths
+            if found.bad:
+                problems += _problems(_VERSION.name, found, raw.shown(paths), deleted=None)
         return Mapped(self.part.name, pa.table(columns), problems)
 
     def raw_json(self, chunk: Chunk, row: int) -> str:
         """The source texts of one record (`row` counts from 0 in the chunk) as a JSON object."""
-        record = {name: chunk.columns.column(name)[row].as_py() for name in chunk.columns.column_names}
+        record = {
+            name: chunk.columns.column(name)[row].as_py() for name in chunk.columns.column_names
+        }
         return json.dumps(record, ensure_ascii=False)
 
     def _field(
-        self, field: Field, raw: _Raw, rows: int, deleted: pa.BooleanArray | None, problems: list[Problem]
+        self,
+        field: Field,
+        raw: _Raw,
+        rows: int,
+        deleted: pa.BooleanArray | None,
+        problems: list[Problem],
     ) -> pa.Array:
         given = self.supply.fields.get(field.name, "absent")
         if field.name == self.part.parent_field and self.supply.parent is not None:
@@ -118,33 +129,18 @@ class Mapper:
             return pa.repeat(self._constants[field.name], rows)
         found = self._mapped(field, given, raw, rows)
         needed = None if field.name in self.part.key else deleted
-        bad = self._note(field.name, found, raw, given.paths, needed, problems)
-        return _filled(field, found.values, bad)
+        if found.bad:
+            problems += _problems(field.name, found, raw.shown(given.paths), deleted=needed)
+        return _filled(field, found.values, any_of([mask for _, mask in found.bad]))
 
     def _mapped(self, field: Field, given: FieldMapping, raw: _Raw, rows: int) -> Column:
         if given.const is not None:
             return Column(pa.repeat(constant(field, given.const), rows), [])
         lookup = None if given.lookup is None else self._lookups[given.lookup]
         context = StepContext(self._time_zone, given.paths)
-        return column_of(field, [raw.column(path) for path in given.paths], given.through, lookup, context)
-
-    def _note(
-        self,
-        name: str,
-        found: Column,
-        raw: _Raw,
-        paths: tuple[str, ...],
-        deleted: pa.BooleanArray | None,
-        problems: list[Problem],
-    ) -> pa.BooleanArray | None:
-        """Adds what is bad; a tombstone is judged by its key alone. Gives all bad rows."""
-        every: pa.BooleanArray | None = None
-        for code, mask in found.bad:
-            every = mask if every is None else pc.or_(every, mask)
-            wanted = mask if deleted is None else pc.and_not(mask, deleted)
-            if pc.any(wanted).as_py():
-                problems.append(Problem(name, code, SAYS[code], wanted, raw.shown(paths)))
-        return every
+        return column_of(
+            field, [raw.column(path) for path in given.paths], given.through, lookup, context
+        )
 
 
 def mappers(erp: ErpMapping, feed_name: str) -> Mapping[str, Mapper]:
@@ -184,7 +180,19 @@ class _Raw:
             return None
         text = pc.ascii_lower(pc.utf8_trim_whitespace(self.column(path)))
         nothing = pc.is_in(text, value_set=pa.array(["", "0", "false"]))
-        return pc.fill_null(pc.and_(pc.is_valid(text), pc.invert(nothing)), False)
+        return pc.fill_null(pc.and_(pc.is_valid(text), pc.invert(nothing)), FALSE)
+
+
+def _problems(
+    name: str, found: Column, raw: pa.Array, *, deleted: pa.BooleanArray | None
+) -> list[Problem]:
+    """What is bad, but for `deleted` rows: a tombstone is judged by its key alone."""
+    problems: list[Problem] = []
+    for code, mask in found.bad:
+        wanted = mask if deleted is None else pc.and_not(mask, deleted)
+        if pc.any(wanted).as_py():
+            problems.append(Problem(name, code, SAYS[code], wanted, raw))
+    return problems
 
 
 def _filled(field: Field, values: pa.Array, bad: pa.BooleanArray | None) -> pa.Array:

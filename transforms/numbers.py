@@ -11,7 +11,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.parsing import NUMBER, any_of, matched, replaced, seen, split, trimmed
+from transforms.parsing import NUMBER, matched, replaced, seen, split, trimmed
 from transforms.registry import StepContext, StepResult, step
 
 _SPACE_MARKS = "\u00a0\u202f\u2009'\u2019"
@@ -50,7 +50,7 @@ def thousands_comma(columns: list[pa.Array], _: StepContext) -> StepResult:
 
 @step
 def either_mark(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
-    """Only what can be read one way: two different marks, or one that cannot be a thousands mark."""
+    """Only what can be read one way: two different marks, or one that is no thousands mark."""
     texts = trimmed(columns[0])
     two_ways = pc.match_substring_regex(texts, _TWO_WAYS)
     clear = split(texts, pc.invert(two_ways), "ambiguous_number")
@@ -81,7 +81,9 @@ def percent_sign(columns: list[pa.Array], _: StepContext) -> StepResult:
 @step
 def decimal_exponent(columns: list[pa.Array], _: StepContext) -> StepResult:
     """A JSON number may be written 1.5E+2: exact, as long as its exponent is sane."""
-    found = matched(columns[0], r"^[+-]?[0-9]{1,76}(?:\.[0-9]{1,76})?(?:[eE][+-]?[0-9]{1,3})?$", "not_a_number")
+    found = matched(
+        columns[0], r"^[+-]?[0-9]{1,76}(?:\.[0-9]{1,76})?(?:[eE][+-]?[0-9]{1,3})?$", "not_a_number"
+    )
     if not (seen(found.values, "e") or seen(found.values, "E")):
         return found
     texts = [None if one is None else _written_out(one) for one in found.values.to_pylist()]
@@ -155,7 +157,7 @@ def null_is_one(columns: list[pa.Array], _: StepContext) -> StepResult:
 def difference(columns: list[pa.Array], _: StepContext) -> StepResult:
     """NULL on either side gives NULL; more than six decimals are refused, not cut."""
     both = (pc.match_substring_regex(column, _SUBTRACTABLE) for column in columns)
-    fits = pc.and_(*(pc.fill_null(one, True) for one in both))
+    fits = pc.and_(*(pc.fill_null(one, pa.scalar(value=True)) for one in both))
     first, second = (split(column, fits, "too_many_digits") for column in columns)
     numbers = [pc.cast(one.values, pa.decimal128(30, 6)) for one in (first, second)]
     # with six decimals Arrow writes no exponent, so the text is canonical

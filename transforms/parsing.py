@@ -18,6 +18,8 @@ from transforms.registry import StepResult
 NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)$"
 _ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _EPOCH_YEAR = 1970
+_OPEN_END = 9999_12_31
+FALSE = pa.scalar(value=False)
 
 
 def trimmed(texts: pa.Array) -> pa.Array:
@@ -29,7 +31,7 @@ def trimmed(texts: pa.Array) -> pa.Array:
 
 def true_rows(mask: pa.Array) -> pa.BooleanArray:
     """A mask without nulls: null is false."""
-    return pc.fill_null(mask, False) if mask.null_count else mask
+    return pc.fill_null(mask, FALSE) if mask.null_count else mask
 
 
 def any_of(masks: list[pa.BooleanArray]) -> pa.BooleanArray | None:
@@ -77,7 +79,9 @@ def decimals(texts: pa.Array, type_name: str, *, canonical: bool = False) -> lis
         return [first, StepResult(pc.cast(first.values, target))]
     except pa.ArrowInvalid:  # some value has too many digits: find out which
         held = rf"^[+-]?0*[0-9]{{0,{precision - scale}}}(?:\.[0-9]{{0,{scale}}}0*)?$"
-        second = split(first.values, pc.match_substring_regex(first.values, held), "too_many_digits")
+        second = split(
+            first.values, pc.match_substring_regex(first.values, held), "too_many_digits"
+        )
     cut = pc.replace_substring_regex(second.values, r"^([+-]?)0+([0-9])", r"\1\2")
     cut = pc.replace_substring_regex(cut, rf"(\.[0-9]{{{scale}}})0+$", r"\1")
     return [first, StepResult(pc.cast(cut, target), second.bad, second.code)]
@@ -106,7 +110,7 @@ def dates(texts: pa.Array, pattern: str, layout: tuple[int, int, int]) -> StepRe
     days, real = civil_days(year, month, day)
     valid = found.values.is_valid().to_numpy(zero_copy_only=False)
     open_end = ((year == 0) & (month == 0) & (day == 0)) | (
-        year * 10_000 + month * 100 + day >= 9999_12_31
+        year * 10_000 + month * 100 + day >= _OPEN_END
     )
     bad = valid & ~real & ~open_end
     values = pa.array(days.astype("datetime64[D]"), mask=~(valid & real) | open_end)
@@ -121,7 +125,9 @@ def iso_dates(texts: pa.Array) -> StepResult:
     return dates(texts, _ISO_DATE, (0, 5, 8))
 
 
-def civil_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def civil_days(
+    year: np.ndarray, month: np.ndarray, day: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Days as datetime64[D], and which of them exist (years 1 to 9999)."""
     inside = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)  # noqa: PLR2004  a year's months
     months = np.where(inside, (year - _EPOCH_YEAR) * 12 + month - 1, 0).astype("datetime64[M]")
@@ -131,7 +137,9 @@ def civil_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np
 
 def in_calendar(instants: np.ndarray) -> np.ndarray:
     """Which datetime64 lie in the years 1 to 9999, beyond which nobody downstream can go."""
-    return (instants >= np.datetime64("0001-01-01", "us")) & (instants < np.datetime64("10000-01-01", "us"))
+    return (instants >= np.datetime64("0001-01-01", "us")) & (
+        instants < np.datetime64("10000-01-01", "us")
+    )
 
 
 def _digits(texts: pa.Array, begin: int, width: int) -> np.ndarray:
@@ -167,12 +175,16 @@ def clocks(texts: pa.Array, *, offset: bool) -> list[StepResult]:
     hour, minute, second = number("h"), number("mi"), number("s")
     fraction = pc.utf8_rpad(group["f"], 12, "0")
     micros = pc.cast(pc.utf8_slice_codeunits(fraction, 0, 6), pa.int64()).to_numpy()
-    finer = pc.not_equal(pc.utf8_slice_codeunits(fraction, 6, 12), "000000").to_numpy(False)
-    zoned = pc.not_equal(group["z"], "").to_numpy(False)
+    finer = pc.not_equal(pc.utf8_slice_codeunits(fraction, 6, 12), "000000").to_numpy(
+        zero_copy_only=False
+    )
+    zoned = pc.not_equal(group["z"], "").to_numpy(zero_copy_only=False)
     shift, shift_real = _shift(group["z"])
     real &= (hour < 24) & (minute < 60) & (second < 60) & (zoned == offset) & shift_real  # noqa: PLR2004  a clock's
     seconds = hour * 3600 + minute * 60 + second - shift
-    instants = days.astype("datetime64[us]") + (seconds * 1_000_000 + micros).astype("timedelta64[us]")
+    instants = days.astype("datetime64[us]") + (seconds * 1_000_000 + micros).astype(
+        "timedelta64[us]"
+    )
     real &= in_calendar(instants)
     given = texts.is_valid().to_numpy(zero_copy_only=False)
     good = given & read & real
@@ -187,7 +199,7 @@ def _shift(zones: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Seconds east of UTC of `+02:00`, `-0530`, `Z`, ''; and which are below a day."""
     plain = pc.replace_substring(zones, ":", "")
     plain = pc.if_else(pc.less(pc.binary_length(plain), 5), "+0000", plain)
-    sign = np.where(pc.starts_with(plain, "-").to_numpy(False), -1, 1)
+    sign = np.where(pc.starts_with(plain, "-").to_numpy(zero_copy_only=False), -1, 1)
     hours = pc.cast(pc.utf8_slice_codeunits(plain, 1, 3), pa.int64()).to_numpy()
     minutes = pc.cast(pc.utf8_slice_codeunits(plain, 3, 5), pa.int64()).to_numpy()
     return sign * (hours * 3600 + minutes * 60), (hours < 24) & (minutes < 60)  # noqa: PLR2004  a clock's

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -55,7 +56,10 @@ FUNCTIONS: dict[str, StepFunction] = {}
 """Step name → function; filled by the modules that `transforms/values.py` imports."""
 
 
-def step(function: StepFunction) -> StepFunction:
+_Step = TypeVar("_Step", bound=StepFunction)
+
+
+def step(function: _Step) -> _Step:
     """Registers a function under its own name."""
     name = function.__name__
     if name in FUNCTIONS:

@@ -76,7 +76,9 @@ def first_present(columns: list[pa.Array], _: StepContext) -> StepResult:
 def join_key(columns: list[pa.Array], _: StepContext) -> StepResult:
     """Two different lists of parts never give one key: the separator is escaped in the parts."""
     present = [trimmed(column) for column in columns]
-    parts = [pc.fill_null(pc.replace_substring_regex(one, r"([\\|])", r"\\\1"), "") for one in present]
+    parts = [
+        pc.fill_null(pc.replace_substring_regex(one, r"([\\|])", r"\\\1"), "") for one in present
+    ]
     joined = pc.binary_join_element_wise(*parts, KEY_SEPARATOR)
     return StepResult(pc.if_else(_none_present(present), None, joined))
 
@@ -113,7 +115,10 @@ def split_list(columns: list[pa.Array], _: StepContext) -> StepResult:
 def _json_text(column: pa.Array) -> pa.Array:
     """The inside of a JSON string."""
     if pc.any(pc.match_substring_regex(column, _CONTROL)).as_py():
-        texts = [None if one is None else json.dumps(one, ensure_ascii=False)[1:-1] for one in column.to_pylist()]
+        texts = [
+            None if one is None else json.dumps(one, ensure_ascii=False)[1:-1]
+            for one in column.to_pylist()
+        ]
         return pa.array(texts, pa.string())
     return pc.replace_substring_regex(column, r'([\\"])', r"\\\1")
 

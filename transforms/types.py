@@ -22,7 +22,10 @@ ARROW: dict[Type, pa.DataType] = {
     "text": pa.string(),
     "code": pa.string(),
     "int": pa.int64(),
-    **{name: pa.decimal128(*digits) for name, digits in DECIMALS.items()},  # type: ignore[dict-item]
+    "qty": pa.decimal128(*DECIMALS["qty"]),
+    "price": pa.decimal128(*DECIMALS["price"]),
+    "money": pa.decimal128(*DECIMALS["money"]),
+    "pct": pa.decimal128(*DECIMALS["pct"]),
     "date": pa.date32(),
     "instant": INSTANT,
     "bool": pa.bool_(),
@@ -96,7 +99,9 @@ def list_of(texts: pa.Array, pattern: str) -> StepResult:
 def json_objects(texts: pa.Array) -> StepResult:
     """Texts that hold a JSON object which PostgreSQL's jsonb takes; others `not_a_json_object`."""
     texts = trimmed(texts)
-    fits = pa.array([None if text is None else _is_object(text) for text in texts.to_pylist()], pa.bool_())
+    fits = pa.array(
+        [None if text is None else _is_object(text) for text in texts.to_pylist()], pa.bool_()
+    )
     return split(texts, fits, "not_a_json_object")
 
 

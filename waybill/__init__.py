@@ -1,0 +1,1 @@
+"""The `waybill` command, and the supervisor of everything that it starts."""

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Self
 
 from mappings.errors import Misconfigured, Transient, WaybillError
@@ -19,7 +20,7 @@ from mappings.private_files import airflow_password
 from mappings.settings import Settings
 
 _HEARTBEATS = {"scheduler": "scheduler", "dag-processor": "dag_processor"}
-_UNAUTHORIZED, _NOT_FOUND, _CONFLICT = 401, 404, 409
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 _POLL_SECONDS = 0.25
 
 
@@ -44,8 +45,8 @@ class AirflowApi:
         """The API of this installation, as its administrator."""
         return cls(address, "admin", airflow_password(settings))
 
-    def healthy(self, component: str) -> bool:
-        """Does `api-server` answer, has `scheduler` or `dag-processor` a fresh heartbeat?"""
+    def healthy(self, component: str, since: datetime) -> bool:
+        """Does `api-server` answer, has another component a heartbeat after `since`?"""
         asked, answer = self._health
         if time.monotonic() - asked > _POLL_SECONDS:
             try:
@@ -55,7 +56,11 @@ class AirflowApi:
             self._health = (time.monotonic(), answer)
         if component == "api-server":
             return bool(answer)
-        return (answer.get(_HEARTBEATS[component]) or {}).get("status") == "healthy"
+        name = _HEARTBEATS[component]
+        heart = answer.get(name) or {}
+        beat: str | None = heart.get(f"latest_{name}_heartbeat")
+        fresh = beat is not None and datetime.fromisoformat(beat) >= since
+        return fresh and heart.get("status") == "healthy"
 
     def wait_for_dags(self, dag_ids: Iterable[str], seconds: float = 120.0) -> None:
         """Return when Airflow has parsed all of them.
@@ -107,6 +112,17 @@ class AirflowApi:
                 mapped = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
                 states[f"{task['task_id']}{mapped}"] = task["state"]
         return states
+
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any | None:  # noqa: ANN401 - any JSON
+        """What a task of a run returned, as JSON; None where it returned nothing."""
+        path = f"{_run(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/xcomEntries/return_value"
+        try:
+            value = self._call("GET", path).get("value")
+        except WaybillError as error:
+            if error.code == str(_NOT_FOUND):
+                return None
+            raise
+        return json.loads(value) if isinstance(value, str) else value
 
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float) -> str:
         """The final state of a run: `success` or `failed`. Raises Transient past the time."""

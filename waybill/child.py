@@ -14,13 +14,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Ask for the signal, make sure that the parent has not died already, and become the command."""
+    """Ask for the signal, make sure that the parent still lives, and become the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         sys.exit(os.strerror(ctypes.get_errno()))
     if os.getppid() != parent:
         sys.exit("the supervisor is gone")
-    os.execvp(command[0], command)  # noqa: S606 - the supervisor's own command
+    os.execvp(command[0], command)  # noqa: S606 - it is the supervisor's command
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """TCP ports on loopback: the wanted one, or the next that is free.
 
-Must not: listen. Between the answer and the use another process may take the port; whoever
-starts a server on it sees that server fail, and is told by its supervisor.
+Must not: listen. Between the answer and the use a stranger may take the port; whoever starts a
+server on it sees that server fail. Two installations starting at once are kept apart: each
+reserves its ports.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from mappings.errors import Misconfigured
 
@@ -27,6 +29,27 @@ def free_port(wanted: int, *, taken: Collection[int] = ()) -> int:
     raise Misconfigured(
         f"no free port from {wanted} upwards", remedy="Stop what listens there, or name another."
     )
+
+
+@contextlib.contextmanager
+def reserved_port(wanted: int) -> Iterator[int]:
+    """As `free_port`, and no other reservation on this machine gets it while the block lasts.
+
+    A reservation is a name among Linux's abstract sockets: no file, and gone with its process.
+    """
+    taken: set[int] = set()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reservation:
+        while True:
+            port = free_port(wanted, taken=taken)
+            try:
+                reservation.bind(f"\0waybill-port-{port}")
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                taken.add(port)
+            else:
+                break
+        yield port
 
 
 def _is_free(port: int) -> bool:

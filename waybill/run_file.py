@@ -30,7 +30,7 @@ class Run:
         return f"process {self.pid}, since {self.started_at}" + (f": {where}" if where else "")
 
 
-class AlreadyRunning(WaybillError):  # noqa: N818 - named as all our errors, by what it means
+class AlreadyRunning(WaybillError):
     """Somebody runs this installation already; `run` says who and where, if it is known yet."""
 
     def __init__(self, what: str, *, run: Run | None = None, remedy: str | None = None) -> None:

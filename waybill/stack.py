@@ -11,6 +11,7 @@ Must not: know what the other services are (the command says that), or print.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -26,9 +27,10 @@ from mappings.errors import WaybillError
 from mappings.private_files import locked, make_home
 from mappings.settings import AIRFLOW_PORT, Settings
 from portal_db import server
+from portal_db.migrate import migrate
 from waybill import airflow_process
 from waybill.airflow_api import AirflowApi
-from waybill.ports import LOOPBACK, free_port
+from waybill.ports import LOOPBACK, reserved_port
 from waybill.run_file import AlreadyRunning, Run, read_run, remove_run, up_lock, write_run
 from waybill.supervisor import Progress, Service, Supervisor
 
@@ -119,6 +121,9 @@ class Stack:
             self._progress(_DATABASE, "running")
         else:
             self.database_url = settings.database_url
+        self._progress("portal database", "starting")
+        migrate(self.database_url)
+        self._progress("portal database", "running")
         self._supervisor = Supervisor(
             settings.logs,
             spare=lambda pid: server.is_server_process(pid, settings.home),
@@ -129,14 +134,13 @@ class Stack:
         for service in self._services:
             self._supervisor.start(service)
         if self._airflow:
-            self._start_airflow(self._supervisor)
+            self._start_airflow(self._supervisor, undo.enter_context(reserved_port(AIRFLOW_PORT)))
         run = Run(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), self.addresses)
         write_run(settings, run)
         undo.callback(remove_run, settings)
 
-    def _start_airflow(self, supervisor: Supervisor) -> None:
+    def _start_airflow(self, supervisor: Supervisor, port: int) -> None:
         settings = self._settings
-        port = free_port(AIRFLOW_PORT)
         self.addresses["airflow"] = f"http://{LOOPBACK}:{port}"
         self._progress("airflow database", "starting")
         url = airflow_process.write_database_url(settings, self.database_url)
@@ -150,7 +154,7 @@ class Stack:
                     name=f"airflow-{component}",
                     command=airflow_process.command_line(component),
                     environment=environment,
-                    healthy=lambda component=component: api.healthy(component),
+                    healthy=functools.partial(api.healthy, component),
                     # longer than any garbage collection or busy minute, shorter than a night
                     hang_seconds=120.0,
                     # the scheduler waits for its running tasks, which may be repeated at any time

@@ -18,7 +18,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,8 @@ from mappings.errors import Transient
 
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.25
-_HEALTH_SECONDS = 1.0
+_HEALTH_SECONDS = {"starting": 1.0, "running": 5.0}
+_LARGEST_LOG = 10_000_000
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
 _CHILD = Path(__file__).with_name("child.py")
@@ -42,15 +44,16 @@ Progress = Callable[[str, State], None]
 class Service:
     """One process to keep running.
 
-    `healthy` is asked about once a second; without it, alive is healthy. A process that was
-    healthy and then is not for `hang_seconds` is ended and started again (None: never).
+    `healthy` is asked every second until it says yes and every five after, and told when the
+    process started (a heartbeat may be its predecessor's); without it, alive is healthy. One that
+    was healthy and then is not for `hang_seconds` is ended and started again (None: never).
     `stop_seconds` is what it gets between SIGTERM and SIGKILL.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    healthy: Callable[[], bool] | None = None
+    healthy: Callable[[datetime], bool] | None = None
     hang_seconds: float | None = None
     stop_seconds: float = 5.0
 
@@ -60,11 +63,12 @@ class _Child:
     service: Service
     process: subprocess.Popen[bytes]
     started: float
+    born: datetime
     state: State = "starting"
     failures: int = 0
     start_again: float | None = None
     asked: float = 0.0
-    last_healthy: float | None = field(default=None)
+    last_healthy: float | None = None
 
 
 class Supervisor:
@@ -101,7 +105,9 @@ class Supervisor:
         with self._lock:
             if service.name in self._children:
                 raise ValueError(f"there is a service {service.name!r} already")
-            self._children[service.name] = _Child(service, self._launch(service), time.monotonic())
+            self._children[service.name] = _Child(
+                service, self._launch(service), time.monotonic(), datetime.now(UTC)
+            )
         self._progress(service.name, "starting")
 
     def states(self) -> dict[str, State]:
@@ -153,9 +159,12 @@ class Supervisor:
         _adopt_orphans(on=False)
 
     def _launch(self, service: Service) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-ISs", str(_CHILD), str(psutil.Process().pid), *service.command]
-        with (self._logs / f"{service.name}.log").open("ab") as output:
-            return subprocess.Popen(  # noqa: S603 - our own commands
+        command = [sys.executable, "-IS", str(_CHILD), str(psutil.Process().pid), *service.command]
+        path = self._logs / f"{service.name}.log"
+        if path.exists() and path.stat().st_size > _LARGEST_LOG:
+            path.replace(path.with_suffix(".log.1"))
+        with path.open("ab") as output:
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -193,9 +202,9 @@ class Supervisor:
                 *(service.name, child.process.returncode, pause),
             )
             self._change(child, "restarting")
-        elif now - child.asked >= _HEALTH_SECONDS:
+        elif now - child.asked >= _HEALTH_SECONDS.get(child.state, 1.0):
             child.asked = now
-            if service.healthy is None or service.healthy():
+            if service.healthy is None or service.healthy(child.born):
                 child.last_healthy = now
                 self._change(child, "running")
             elif (
@@ -210,7 +219,8 @@ class Supervisor:
         # What the dead process left would work beside the new one, or keep its port.
         self._end_leftovers(seconds=1.0, keep={c.process.pid for c in self._children.values()})
         child.process = self._launch(child.service)
-        child.started, child.start_again, child.last_healthy = time.monotonic(), None, None
+        child.started, child.born = time.monotonic(), datetime.now(UTC)
+        child.start_again, child.last_healthy = None, None
         self._change(child, "starting")
 
     def _change(self, child: _Child, state: State) -> None:

@@ -14,6 +14,7 @@ from lxml import etree
 
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk
 from connectors.formats.xml_paths import (
+    ANY,
     Node,
     Segment,
     Slot,
@@ -197,38 +198,18 @@ class _Builder:
 
 def _records(content: BinaryIO, path: tuple[Segment, ...]) -> Iterator[etree._Element]:
     """Record elements, each freed once the consumer asks for the next."""
-    whole = path[-1].local == "*"  # the record is the root, or the first element of a SOAP body
-    parser = etree.XMLPullParser(
-        events=("end",),
-        tag="{}none" if whole else path[-1].filter,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    above: etree._Element | None = None
-    since = 0
+    whole = path[-1].local == ANY  # the record is the root, or the first element of a SOAP body
+    parser = _parser("{}none" if whole else path[-1].filter)
     tail = b""
     try:
+        since = 0
         while data := content.read(_FEED):
             parser.feed(data)
             tail = data
             since += len(data)
-            for _, record in parser.read_events():
-                parent = record.getparent()
-                if above is None or parent is not above:
-                    if not _matches(record, path):
-                        continue
-                    _refuse_doctype(record)
-                    above = parent
+            for record in _ended(parser, path):
                 yield record
                 since = 0
-                record.clear(keep_tail=False)
-                if parent is not None:
-                    while record.getprevious() is not None:
-                        del parent[0]
             if since > RECORD_BYTES:
                 raise BatchRefused(
                     f"no end of a record within {since:,} bytes",
@@ -237,23 +218,58 @@ def _records(content: BinaryIO, path: tuple[Segment, ...]) -> Iterator[etree._El
                 )
     except etree.XMLSyntaxError as error:
         raise _refused(error) from None
+    root = _closed(parser, tail)
+    _refuse_doctype(root)
+    if whole:
+        record = root if len(path) == 1 else _body_element(root, path)
+        if record is not None:
+            yield record
+
+
+def _parser(tag: str) -> etree.XMLPullParser:
+    """A parser that tells the end of elements with this tag and follows nothing outward."""
+    return etree.XMLPullParser(
+        events=("end",),
+        tag=tag,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
+def _ended(parser: etree.XMLPullParser, path: tuple[Segment, ...]) -> Iterator[etree._Element]:
+    """The records that ended in what was fed last."""
+    above: etree._Element | None = None
+    for _, record in parser.read_events():
+        parent = record.getparent()
+        if above is None or parent is not above:
+            if not _matches(record, path):
+                continue
+            _refuse_doctype(record)
+            above = parent
+        yield record
+        record.clear(keep_tail=False)
+        if parent is not None:
+            while record.getprevious() is not None:
+                del parent[0]
+
+
+def _closed(parser: etree.XMLPullParser, tail: bytes) -> etree._Element:
+    """The root once all was fed. `tail`: the last bytes, to tell a cut from a fault."""
     try:
-        root = parser.close()
+        return parser.close()
     except etree.XMLSyntaxError as error:
-        if error.code in _ENCODING_ERRORS or (
-            error.code not in _CUT_ERRORS and tail.rstrip().endswith(b">")
-        ):
+        cut = error.code in _CUT_ERRORS or not tail.rstrip().endswith(b">")
+        if error.code in _ENCODING_ERRORS or not cut:
             raise _refused(error) from None
         raise BatchRefused(
             f"the XML ends in the middle: {error.msg}",
             code="truncated",
             remedy="Pull the page again.",
         ) from None
-    _refuse_doctype(root)
-    if whole:
-        record = root if len(path) == 1 else _body_element(root, path)
-        if record is not None:
-            yield record
 
 
 def _matches(record: etree._Element, path: tuple[Segment, ...]) -> bool:
@@ -287,7 +303,7 @@ def _refused(error: etree.XMLSyntaxError) -> BatchRefused:
     line, column = error.position
     if error.code in _ENCODING_ERRORS:
         return BatchRefused(
-            f"the bytes are not in the encoding that the XML declares (line {line}, column {column})",
+            f"the bytes are not in the declared encoding (line {line}, column {column})",
             code="encoding",
             remedy="Ask the ERP's owner to declare the encoding it writes.",
         )

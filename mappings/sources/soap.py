@@ -12,8 +12,12 @@ from mappings.sources.base import Strict
 class SoapPaging(Strict):
     """Pages by a token that each answer hands out for the next request; no token ends it."""
 
-    request: str = Field(description="request element that carries the token, path from the operation's root")
-    response: str = Field(description="answer element that holds the next token; absent or empty at the end")
+    request: str = Field(
+        description="request element that carries the token, path from the operation's root"
+    )
+    response: str = Field(
+        description="answer element that holds the next token; absent or empty at the end"
+    )
     size_request: str | None = Field(None, description="request element for the page size")
     size: int | None = Field(None, description="records per page to ask for")
 
@@ -29,9 +33,17 @@ class SoapSource(Strict):
     )
     request: dict[str, str] = Field(default_factory=dict, description="fixed request elements")
     page: SoapPaging | None = None
-    count: str | None = Field(None, description="answer element declaring how many records there are in all")
-    since: str | None = Field(None, description="request element that takes the cursor (delta feeds)")
-    cursor: str | None = Field(None, description="record element whose largest value is the next cursor")
-    error: str | None = Field(None, description="answer element that holds a business error code inside HTTP 200")
+    count: str | None = Field(
+        None, description="answer element declaring how many records there are in all"
+    )
+    since: str | None = Field(
+        None, description="request element that takes the cursor (delta feeds)"
+    )
+    cursor: str | None = Field(
+        None, description="record element whose largest value is the next cursor"
+    )
+    error: str | None = Field(
+        None, description="answer element that holds a business error code inside HTTP 200"
+    )
     error_text: str | None = Field(None, description="answer element with that error's text")
     error_ok: tuple[str, ...] = Field((), description="codes of `error` that mean success")

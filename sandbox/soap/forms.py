@@ -13,7 +13,13 @@ NIL = "\x00"
 """Stands for an element that is sent with xsi:nil."""
 
 
-def written(column: pa.ChunkedArray, form: str, argument: str, zone: str, codes: Mapping[str, Mapping[str, str]]) -> pa.Array:
+def written(
+    column: pa.ChunkedArray,
+    form: str,
+    argument: str,
+    zone: str,
+    codes: Mapping[str, Mapping[str, str]],
+) -> pa.Array:
     """The column in this ERP's writing. `zone`: IANA name of its local times."""
     values = column.combine_chunks()
     if form == "code":

@@ -56,12 +56,20 @@ class Answers:
 
     def _lists(self, rows: pa.Table, keys: pa.ChunkedArray, parent: str, lines: str) -> pa.Array:
         """The child items of each key, joined, in their order."""
-        items = _joined(["<item>", *(self._element(rows, line) for line in lines.split()), "</item>"])
+        items = _joined(
+            ["<item>", *(self._element(rows, line) for line in lines.split()), "</item>"]
+        )
         place = pc.index_in(rows[parent], keys.combine_chunks()).to_numpy(zero_copy_only=False)
         order = np.argsort(place, kind="stable")
-        counts = np.bincount(place.astype(np.int64), minlength=len(keys)) if len(place) else np.zeros(len(keys), np.int64)
+        counts = (
+            np.bincount(place.astype(np.int64), minlength=len(keys))
+            if len(place)
+            else np.zeros(len(keys), np.int64)
+        )
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pc.take(items, pa.array(order)))
+        lists = pa.ListArray.from_arrays(
+            pa.array(offsets, pa.int32()), pc.take(items, pa.array(order))
+        )
         return pc.binary_join(lists, "")
 
     def _element(self, rows: pa.Table, line: str) -> pa.Array:
@@ -94,7 +102,9 @@ def spoiled(items: list[str], how: str, operation: str) -> list[str]:
     """The items as the scenarios `bad_rows` and `schema_changed` show them."""
     if how == "schema_changed":
         for old, new in RENAMED.items():
-            items = [i.replace(f"<{old}>", f"<{new}>").replace(f"</{old}>", f"</{new}>") for i in items]
+            items = [
+                i.replace(f"<{old}>", f"<{new}>").replace(f"</{old}>", f"</{new}>") for i in items
+            ]
         return items
     key = OPERATIONS[operation][1].elements.split()[0].partition("=")[0]
     wrong = ((AMOUNTS, "12x50"), (DATES, "20260231"), (key, ""))

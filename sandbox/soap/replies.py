@@ -16,7 +16,7 @@ from sandbox.dataset import Dataset
 from sandbox.pdf import invoice_pdf
 from sandbox.soap.dialect import OPERATIONS
 from sandbox.soap.render import Answers, spoiled
-from sandbox.soap.security import WSSE, Doorkeeper, Refusal
+from sandbox.soap.security import WSSE, Doorkeeper, RefusalError
 from sandbox.soap.wsdl import NAMESPACE, wsdl
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -73,9 +73,9 @@ class SoapService:
             return _fault("soap:Client", f"the request is not XML: {error.msg}")
         try:
             if how == "wrong_password":
-                raise Refusal("FailedAuthentication", "user or password is wrong")
+                raise RefusalError("FailedAuthentication", "user or password is wrong")
             self._door.admit(envelope)
-        except Refusal as no:
+        except RefusalError as no:
             return _fault(f"wsse:{no.code}", no.says)
         if how == "session_expired":
             return _fault("soap:Client.SessionExpired", "the session is not known any more")
@@ -87,7 +87,9 @@ class SoapService:
     def _operation(self, asked: etree._Element, how: str) -> Reply:
         name = etree.QName(asked).localname
         if how == "business_error":
-            return _ok(name, "<RETURN><TYPE>E</TYPE><MESSAGE>Buchungskreis gesperrt</MESSAGE></RETURN>")
+            return _ok(
+                name, "<RETURN><TYPE>E</TYPE><MESSAGE>Buchungskreis gesperrt</MESSAGE></RETURN>"
+            )
         if name == "Ping":
             return _ok(name, "<RETURN><TYPE>S</TYPE></RETURN>")
         if name == "GetDocument":
@@ -104,7 +106,9 @@ class SoapService:
         else:
             items = self._answers.items(name, _wish(asked, "AENDERUNGEN_SEIT") or None)
             search = self._open(items)
-        return self._page(name, items, search, int(start or 0), int(_wish(asked, "MAXROWS") or 0), how)
+        return self._page(
+            name, items, search, int(start or 0), int(_wish(asked, "MAXROWS") or 0), how
+        )
 
     def _open(self, items: list[str]) -> str:
         search = secrets.token_hex(8)
@@ -146,9 +150,7 @@ class SoapService:
                 f"<RETURN><TYPE>E</TYPE><MESSAGE>{escape(path)} not found</MESSAGE></RETURN>",
             )
         content = base64.b64encode(invoice_pdf(self.dataset, found[0]["subject_key"])).decode()
-        return _ok(
-            "GetDocument", f"<RETURN><TYPE>S</TYPE></RETURN><CONTENT>{content}</CONTENT>"
-        )
+        return _ok("GetDocument", f"<RETURN><TYPE>S</TYPE></RETURN><CONTENT>{content}</CONTENT>")
 
 
 def _wish(asked: etree._Element, name: str) -> str:

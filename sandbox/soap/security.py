@@ -14,7 +14,7 @@ WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utilit
 SKEW = timedelta(minutes=5)
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Sign-in refused: the local name of the wsse fault code, and what the fault says."""
 
     def __init__(self, code: str, says: str) -> None:
@@ -33,10 +33,10 @@ class Doorkeeper:
         self._lock = threading.Lock()
 
     def admit(self, envelope: etree._Element) -> None:
-        """Raise Refusal unless the header holds a fresh, right UsernameToken."""
+        """Raise RefusalError unless the header holds a fresh, right UsernameToken."""
         token = envelope.find(f".//{{{WSSE}}}Security/{{{WSSE}}}UsernameToken")
         if token is None:
-            raise Refusal("InvalidSecurity", "no UsernameToken")
+            raise RefusalError("InvalidSecurity", "no UsernameToken")
         user = token.findtext(f"{{{WSSE}}}Username") or ""
         given = token.findtext(f"{{{WSSE}}}Password") or ""
         kind = token.find(f"{{{WSSE}}}Password")
@@ -45,7 +45,7 @@ class Doorkeeper:
             wanted = self._digest(token)
         right = hmac.compare_digest(given.encode(), wanted.encode())
         if not (right and hmac.compare_digest(user.encode(), self._user.encode())):
-            raise Refusal("FailedAuthentication", "user or password is wrong")
+            raise RefusalError("FailedAuthentication", "user or password is wrong")
 
     def _digest(self, token: etree._Element) -> str:
         created = token.findtext(f"{{{WSU}}}Created") or ""
@@ -53,14 +53,16 @@ class Doorkeeper:
             nonce = base64.b64decode(token.findtext(f"{{{WSSE}}}Nonce") or "", validate=True)
             at = datetime.fromisoformat(created)
         except (binascii.Error, ValueError):
-            raise Refusal("InvalidSecurityToken", "nonce or creation time is malformed") from None
+            raise RefusalError(
+                "InvalidSecurityToken", "nonce or creation time is malformed"
+            ) from None
         now = datetime.now(UTC)
         if at.tzinfo is None or abs(now - at) > SKEW:
-            raise Refusal("MessageExpired", "creation time is not within five minutes of ours")
+            raise RefusalError("MessageExpired", "creation time is not within five minutes of ours")
         with self._lock:
             self._seen = {n: t for n, t in self._seen.items() if now - t <= 2 * SKEW}
             if not nonce or nonce in self._seen:
-                raise Refusal("InvalidSecurity", "the nonce was used before")
+                raise RefusalError("InvalidSecurity", "the nonce was used before")
             self._seen[nonce] = now
         raw = nonce + created.encode() + self._password.encode()
         return base64.b64encode(hashlib.sha1(raw, usedforsecurity=False).digest()).decode()

@@ -63,7 +63,9 @@ class SoapErp:
         Handler.service = self._service
         self.stopping.clear()
         self._server = _Server(("127.0.0.1", self._port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -118,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
         """Keep quiet."""
 
-    def do_GET(self) -> None:  # noqa: N802  the base class's name
+    def do_GET(self) -> None:
         """Serve the WSDL."""
         self.erp.requests.append("wsdl")
         fault = self.erp.faults.take("wsdl")
@@ -129,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(Reply(404, b"not found", "text/plain"))
 
-    def do_POST(self) -> None:  # noqa: N802  the base class's name
+    def do_POST(self) -> None:
         """Answer an operation, or arm a fault."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/_sandbox/faults":

@@ -51,7 +51,8 @@ def wsdl() -> bytes:
         for name in (one, f"{one}Response")
     )
     port = "".join(
-        f'<operation name="{n}"><input message="tns:{n}"/><output message="tns:{n}Response"/></operation>'
+        f'<operation name="{n}"><input message="tns:{n}"/>'
+        f'<output message="tns:{n}Response"/></operation>'
         for n in names
     )
     literal = '<soap:body use="literal"/>'
@@ -64,7 +65,7 @@ def wsdl() -> bytes:
 <definitions xmlns="http://schemas.xmlsoap.org/wsdl/" name="Portal"
  xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
  xmlns:tns="{NAMESPACE}" targetNamespace="{NAMESPACE}">
-<types><xsd:schema targetNamespace="{NAMESPACE}" elementFormDefault="qualified">
+<types><xsd:schema xmlns:tns="{NAMESPACE}" targetNamespace="{NAMESPACE}" elementFormDefault="qualified">
 {schema}
 </xsd:schema></types>
 {messages}

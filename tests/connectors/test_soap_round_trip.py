@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,7 +91,9 @@ def expected(column: pa.ChunkedArray, field: Field) -> pa.Array:
     return values
 
 
-def compare(erp: SoapErp, mapping: ErpMapping, feed_name: str, constant: tuple[str, ...] = ()) -> int:
+def compare(
+    erp: SoapErp, mapping: ErpMapping, feed_name: str, constant: tuple[str, ...] = ()
+) -> int:
     """Rows compared; every mapped field of every part equals the data set's column."""
     rows = 0
     tables = pull(erp, mapping, feed_name)
@@ -117,7 +120,9 @@ def compare(erp: SoapErp, mapping: ErpMapping, feed_name: str, constant: tuple[s
                 continue
             sent = expected(wanted[field.name], field)
             came = expected(got[field.name], field)
-            assert came.equals(sent.cast(came.type)), _first_difference(part.name, field.name, sent, came)
+            assert came.equals(sent.cast(came.type)), _first_difference(
+                part.name, field.name, sent, came
+            )
     return rows
 
 
@@ -129,7 +134,7 @@ def _first_difference(part: str, field: str, sent: pa.Array, came: pa.Array) -> 
 
 
 @pytest.fixture(scope="module")
-def anvil() -> SoapErp:
+def anvil() -> Iterator[SoapErp]:
     erp = SoapErp(load("tiny").of("anvil"), user="waybill", password="Anvil-1", page_size=50)
     erp.start()
     yield erp
@@ -137,7 +142,9 @@ def anvil() -> SoapErp:
 
 
 @pytest.mark.parametrize("feed_name", list(FEEDS))
-def test_every_field_of_every_part_comes_as_the_erp_holds_it(anvil: SoapErp, feed_name: str) -> None:
+def test_every_field_of_every_part_comes_as_the_erp_holds_it(
+    anvil: SoapErp, feed_name: str
+) -> None:
     mapping = read_mapping(ROOT / "mappings" / "erps" / "anvil.yaml")
     assert compare(anvil, mapping, feed_name) > 0
 

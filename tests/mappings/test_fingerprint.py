@@ -70,7 +70,9 @@ def test_the_source_of_the_judges_counts(tmp_path: Path) -> None:
     (tmp_path / "three/transforms/b.py").write_text("x = 1")
     assert len({source_sha256(tmp_path / folder) for folder in ("one", "two", "three")}) == 3
     erp = ErpMapping.model_validate(ERP)
-    assert fingerprint(erp, "stock", root=tmp_path / "one") != fingerprint(erp, "stock", root=tmp_path / "two")
+    assert fingerprint(erp, "stock", root=tmp_path / "one") != fingerprint(
+        erp, "stock", root=tmp_path / "two"
+    )
 
 
 def test_versions_and_text() -> None:

@@ -35,5 +35,7 @@ def schema(part: Part) -> pa.Schema:
 
 def table(part: Part, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """A typed table from dicts; absent columns are null, rows are numbered from 1."""
-    numbered = [{"record_no": i, "root_no": None, "raw_hash": i, **row} for i, row in enumerate(rows, 1)]
+    numbered = [
+        {"record_no": i, "root_no": None, "raw_hash": i, **row} for i, row in enumerate(rows, 1)
+    ]
     return pa.Table.from_pylist(numbered, schema=schema(part))

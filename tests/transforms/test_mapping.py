@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mappings.feeds import PARTS
 from mappings.literals import misfit
 from mappings.plans import Supply
-from mappings.spec import ErpMapping, FieldMapping
+from mappings.spec import Absent, ErpMapping, FieldMapping
 from mappings.vocabulary import Field, Part, Type
 from transforms.column import Column, column_of, constant
 from transforms.hashing import raw_hash
@@ -44,7 +44,7 @@ class Chunk:
     root_no: pa.Int64Array | None = None
 
 
-def chunk(root_no: list[int] | None = None, **columns: list[str | None]) -> Chunk:
+def chunk(root_no: list[int] | None = None, **columns: Any) -> Chunk:
     table = pa.table({name: pa.array(texts, pa.string()) for name, texts in columns.items()})
     numbers = pa.array(range(1, table.num_rows + 1), pa.int64())
     return Chunk(table, numbers, None if root_no is None else pa.array(root_no, pa.int64()))
@@ -52,8 +52,10 @@ def chunk(root_no: list[int] | None = None, **columns: list[str | None]) -> Chun
 
 def mapper(part: str, fields: dict[str, Any], **supply: Any) -> Mapper:
     declared = PARTS[part]
-    given = {
-        field.name: FieldMapping.model_validate(fields[field.name]) if field.name in fields else "absent"
+    given: dict[str, FieldMapping | Absent] = {
+        field.name: FieldMapping.model_validate(fields[field.name])
+        if field.name in fields
+        else "absent"
         for field in declared.mapped_fields
     }
     return Mapper(declared, Supply(part, given, **supply), ERP)
@@ -133,7 +135,8 @@ def test_lists_through_a_lookup() -> None:
             "search_terms": {"from": "T[]"},
         },
     )
-    mapped = product.map(chunk(R=["H", "H,Z", None], **{"T[]": ["a\x1fb", " ", None]}))
+    columns: dict[str, Any] = {"R": ["H", "H,Z", None], "T[]": ["a\x1fb", " ", None]}
+    mapped = product.map(chunk(**columns))
     assert mapped.table["restrictions"].to_pylist() == [["hazardous"], None, None]
     assert bad(mapped) == [("restrictions", "unknown_code", [1])]
     assert mapped.table["search_terms"].to_pylist() == [["a", "b"], None, None]
@@ -188,7 +191,9 @@ def test_empty_chunks_and_missing_columns() -> None:
     assert mapped.table.num_rows == 2
 
 
-TEXTS = st.one_of(st.none(), st.text(max_size=6), st.sampled_from(["L", "1,5", "1.5", "01.01.2026", "\x1e"]))
+TEXTS = st.one_of(
+    st.none(), st.text(max_size=6), st.sampled_from(["L", "1,5", "1.5", "01.01.2026", "\x1e"])
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -223,7 +228,9 @@ def test_raw_hash_tells_rows_apart_and_only_them(rows: list[tuple[str | None, ..
         assert raw_hash([c.slice(row, 1) for c in columns], 1).to_pylist() == [hashes[row]]
 
 
-def column(type_: Type, texts: list[str | None], *through: str, zone: str = "Europe/Berlin") -> Column:
+def column(
+    type_: Type, texts: list[str | None], *through: str, zone: str = "Europe/Berlin"
+) -> Column:
     arrays = [pa.array(texts, pa.string())]
     return column_of(Field("x", type_, "-", "x"), arrays, through, None, StepContext(zone))
 
@@ -235,16 +242,45 @@ def codes(found: Column) -> dict[str, list[int]]:
 def test_decimal_comma_law() -> None:
     found = column(
         "price",
-        ["1.234", "1'234,50", "1\u00a0234,5", "1\u202f234", "12.34,5", "13.75", "1.2345,0", "١", "1,5e2", "-,5", "0.125", "001234,50"],
+        [
+            "1.234",
+            "1'234,50",
+            "1\u00a0234,5",
+            "1\u202f234",
+            "12.34,5",
+            "13.75",
+            "1.2345,0",
+            "١",
+            "1,5e2",
+            "-,5",
+            "0.125",
+            "001234,50",
+        ],
         "decimal_comma",
     )
     good = [Decimal(x) for x in ("1234", "1234.5", "1234.5", "1234")]
-    assert found.values.to_pylist() == [*good, *[None] * 5, Decimal("-0.5"), None, Decimal("1234.5")]
+    assert found.values.to_pylist() == [
+        *good,
+        *[None] * 5,
+        Decimal("-0.5"),
+        None,
+        Decimal("1234.5"),
+    ]
     assert codes(found) == {"not_a_number": [4, 5, 6, 7, 8, 10]}
 
 
 def test_numbers_without_a_declared_mark() -> None:
-    texts: list[str | None] = ["1.234", "173,900", "1.234,50", "1'234.50", "13,75", "1.23", "1.2.3", "1234", "0.125"]
+    texts: list[str | None] = [
+        "1.234",
+        "173,900",
+        "1.234,50",
+        "1'234.50",
+        "13,75",
+        "1.23",
+        "1.2.3",
+        "1234",
+        "0.125",
+    ]
     found = column("price", texts, "either_mark")
     assert codes(found) == {"ambiguous_number": [0, 1], "not_a_number": [6]}
     expected = [None, None, "1234.50", "1234.50", "13.75", "1.23", None, "1234", "0.125"]
@@ -261,12 +297,21 @@ def test_a_million_decimal_comma_prices_are_exact() -> None:
     through = ("decimal_comma",)
     found = column_of(Field("x", "price", "R", "x"), [texts], through, None, BERLIN)
     assert not found.bad
-    back = pc.cast(pc.multiply(found.values, pa.scalar(Decimal(100), pa.decimal128(3, 0))), pa.decimal128(38, 6))
+    back = pc.cast(
+        pc.multiply(found.values, pa.scalar(Decimal(100), pa.decimal128(3, 0))),
+        pa.decimal128(38, 6),
+    )
     assert pc.all(pc.equal(pc.cast(back, pa.int64()), pc.multiply(cents, 104_729))).as_py()
 
 
 def test_local_time_that_happens_twice_or_never() -> None:
-    texts: list[str | None] = ["2026-10-25T02:30:00", "2026-03-29T02:30:00", "2026-07-01 12:00", "2026-03-29T03:00:00", "x"]
+    texts: list[str | None] = [
+        "2026-10-25T02:30:00",
+        "2026-03-29T02:30:00",
+        "2026-07-01 12:00",
+        "2026-03-29T03:00:00",
+        "x",
+    ]
     found = column("instant", texts, "local_instant")
     assert codes(found) == {"no_such_local_time": [1], "not_an_instant": [4]}
     assert found.values.to_pylist() == [
@@ -279,7 +324,9 @@ def test_local_time_that_happens_twice_or_never() -> None:
 
 
 def test_midnight_that_the_clock_jumped_over() -> None:
-    found = column("instant", ["2026-04-24", "2026-04-25"], "iso_date", "midnight_of", zone="Africa/Cairo")
+    found = column(
+        "instant", ["2026-04-24", "2026-04-25"], "iso_date", "midnight_of", zone="Africa/Cairo"
+    )
     assert found.values.to_pylist() == [
         datetime(2026, 4, 23, 22, tzinfo=UTC),
         datetime(2026, 4, 24, 21, tzinfo=UTC),
@@ -289,14 +336,27 @@ def test_midnight_that_the_clock_jumped_over() -> None:
 def test_instants_need_an_offset_and_hold_six_digits() -> None:
     found = column(
         "instant",
-        ["2026-01-01T00:00:00", "2026-01-01T00:00:00.1234567Z", "2026-01-01T00:00:00.1234560-0330", "2026-01-01T24:00Z"],
+        [
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00.1234567Z",
+            "2026-01-01T00:00:00.1234560-0330",
+            "2026-01-01T24:00Z",
+        ],
     )
     assert codes(found) == {"too_many_digits": [1], "not_an_instant": [0, 3]}
     assert found.values[2].as_py() == datetime(2026, 1, 1, 3, 30, 0, 123456, tzinfo=UTC)
 
 
 def test_open_ends_stay_open_after_the_added_day() -> None:
-    texts: list[str | None] = ["20261231", "99991231", "99999999", "00000000", " ", "20260230", "2026013"]
+    texts: list[str | None] = [
+        "20261231",
+        "99991231",
+        "99999999",
+        "00000000",
+        " ",
+        "20260230",
+        "2026013",
+    ]
     found = column("date", texts, "yyyymmdd", "date_end_inclusive")
     assert found.values.to_pylist() == [date(2027, 1, 1), *[None] * 6]
     assert codes(found) == {"not_a_date": [5, 6]}
@@ -304,7 +364,15 @@ def test_open_ends_stay_open_after_the_added_day() -> None:
 
 def test_no_nul_reaches_the_database() -> None:
     assert codes(column("text", ["a\x00b"])) == {"forbidden_character": [0]}
-    objects = ['{"a":1}', "[1]", '{"a":NaN}', '{"a":"\\u0000"}', '{"a":"\\ud800"}', '{"a":1e99999}', "{"]
+    objects = [
+        '{"a":1}',
+        "[1]",
+        '{"a":NaN}',
+        '{"a":"\\u0000"}',
+        '{"a":"\\ud800"}',
+        '{"a":1e99999}',
+        "{",
+    ]
     assert codes(column("json", [*objects])) == {"not_a_json_object": [1, 2, 3, 4, 5, 6]}
 
 
@@ -321,7 +389,18 @@ LITERALS = st.one_of(
     st.text(max_size=8),
     st.from_regex(r"[+-]?[0-9]{0,14}(\.[0-9]{0,8})?", fullmatch=True),
     st.dates(max_value=date(9999, 12, 30)).map(str),
-    st.sampled_from(["true", "false", "EUR", "{}", '{"a":1}', "[]", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00"]),
+    st.sampled_from(
+        [
+            "true",
+            "false",
+            "EUR",
+            "{}",
+            '{"a":1}',
+            "[]",
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00",
+        ]
+    ),
 )
 
 

@@ -41,7 +41,9 @@ def canonical(value: Any) -> str | None:
     return f"{value.normalize():f}"
 
 
-def run(name: str, *texts: str | None, through: tuple[str, ...] = (), type_: Type | None = None) -> Any:
+def run(
+    name: str, *texts: str | None, through: tuple[str, ...] = (), type_: Type | None = None
+) -> Any:
     spec = STEPS[(name, *through)[-1]]
     field = Field("x", type_ or FIELD_OF[spec.gives], "-", "x")
     columns = [pa.array([text], pa.string()) for text in texts]
@@ -77,7 +79,9 @@ ANY_TEXT = st.one_of(
     st.none(),
     st.text(max_size=20),
     st.text("0123456789.,-+' \u00a0eE%()TZ:/", max_size=24),
-    st.sampled_from(["99991231", "00000000", "20260230", "9999-12-31", "0001-01-01", "\u0661", "\x00"]),
+    st.sampled_from(
+        ["99991231", "00000000", "20260230", "9999-12-31", "0001-01-01", "\u0661", "\x00"]
+    ),
     st.dates().map(str),
     st.datetimes().map(str),
     st.datetimes().map(lambda at: at.isoformat() + "Z"),
@@ -87,13 +91,17 @@ ANY_TEXT = st.one_of(
 
 @settings(max_examples=8, deadline=None)
 @pytest.mark.parametrize("name", STEPS)
-@given(data=st.data(), rows=st.lists(st.tuples(ANY_TEXT, ANY_TEXT, ANY_TEXT), min_size=1, max_size=30))
+@given(
+    data=st.data(), rows=st.lists(st.tuples(ANY_TEXT, ANY_TEXT, ANY_TEXT), min_size=1, max_size=30)
+)
 def test_any_text_gives_a_value_or_a_rejection(
     name: str, data: st.DataObject, rows: list[tuple[str | None, ...]]
 ) -> None:
     spec = STEPS[name]
     columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(spec.takes or 3)]
-    type_ = data.draw(st.sampled_from([t for t, kinds in ACCEPTED.items() if spec.gives in kinds]))
+    type_: Type = data.draw(
+        st.sampled_from([t for t, kinds in ACCEPTED.items() if spec.gives in kinds])
+    )
     field = Field("x", type_, "-", "x")
     found = column_of(field, columns, (name,), None, BERLIN)
     assert len(found.values) == len(rows)
@@ -125,4 +133,3 @@ def test_too_many_digits_for_every_decimal_type() -> None:
         assert value("decimal_point", "000" + fits + "000", type_=type_) == fits
         assert code("decimal_point", "1" + fits, type_=type_) == "too_many_digits"
         assert code("decimal_point", fits + "1", type_=type_) == "too_many_digits"
-

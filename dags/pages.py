@@ -1,0 +1,159 @@
+"""What an operator reads about one DAG: in Airflow's UI, and in docs/dags.md. Text only.
+
+Follows from the feed and the mapping alone, so that it cannot go out of date.
+Must not: import Airflow or anything heavy (every parse loads this), or read a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from mappings.errors import WaybillError
+from mappings.feeds import FEEDS
+from mappings.sources import ODataSource, SftpSource, Source
+from mappings.spec import ErpMapping, FeedMapping
+from mappings.vocabulary import Feed, Guards
+
+_GUARD_SAYS = {
+    "rejected_share": "more than {:%} of the records are rejected …",
+    "rejected_least": "… and at least {} of them",
+    "fall_share": "a complete extract has {:%} fewer rows than the portal",
+    "changed_share": "more than {:%} of the prices change …",
+    "changed_by": "… by more than {:%}",
+    "suspect_share": "more than {:%} of the changed rows look like a misread separator …",
+    "suspect_least": "… and at least {} of them (fewer are quarantined singly)",
+    "empty": "",
+}
+
+
+def dag_id(erp: str, feed: str) -> str:
+    """The one name of a feed's DAG."""
+    return f"{erp}__{feed}"
+
+
+def broken_dag_id(erp: str) -> str:
+    """The DAG that stands for a mapping that cannot be read."""
+    return f"{erp}__mapping_is_broken"
+
+
+def schedule(feed: Feed, mapping: FeedMapping) -> str:
+    """Cron text, in the ERP's time zone: the mapping's own, else the feed's."""
+    return mapping.schedule or feed.schedule
+
+
+def effective_guards(feed: Feed, mapping: FeedMapping) -> Guards:
+    """The feed's limits with the mapping's own in their place."""
+    own: dict[str, Any] = {
+        f.name: value
+        for f in fields(Guards)
+        if (value := getattr(mapping.guards, f.name)) is not None
+    }
+    return replace(feed.guards, **own)
+
+
+def guard_lines(guards: Guards) -> list[str]:
+    """One line a guard: when a batch is held."""
+    lines = [
+        _GUARD_SAYS[f.name].format(getattr(guards, f.name))
+        for f in fields(Guards)
+        if _GUARD_SAYS[f.name]
+    ]
+    if not guards.empty:
+        lines.append("a complete extract is empty")
+    return [_tidy(line) for line in lines]
+
+
+def tags(erp: str, feed: str, mapping: FeedMapping) -> list[str]:
+    """ERP, feed and protocol: what Airflow's list is filtered by."""
+    return [erp, feed, mapping.source.protocol]
+
+
+def source_line(source: Source) -> str:
+    """What is asked for, in the protocol's own words."""
+    if isinstance(source, SftpSource):
+        return f"`{source.files}` ({source.format.kind}) by SFTP"
+    if isinstance(source, ODataSource):
+        return f"entity set `{source.entity}` by OData"
+    return f"operation `{source.operation}` by SOAP"
+
+
+def feed_page(erp: ErpMapping, feed_name: str) -> str:
+    """The page of one (ERP, feed): meaning, source, schedule, promise, guards, what to do."""
+    feed, mapping = FEEDS[feed_name], erp.feeds[feed_name]
+    given = [p.name for p in feed.parts if _is_given(feed, mapping, p.name)]
+    missing = [p.name for p in feed.parts if p.name not in given]
+    mode = (
+        "complete extracts: what is no longer in one is marked deleted"
+        if mapping.mode == "snapshot"
+        else "changes since the last pull"
+    )
+    waits = ", ".join(f"{name}" for name in feed.requires) or "nothing"
+    guards = "\n".join(f"- {line}" for line in guard_lines(effective_guards(feed, mapping)))
+    absent = f"\nNot supplied by this ERP: {', '.join(missing)}.\n" if missing else ""
+    return f"""### {erp.title or erp.erp}: {feed_name}
+
+{feed.meaning}
+
+| | |
+|---|---|
+| Source | {source_line(mapping.source)}; connection `{erp.connection}` |
+| Sends | {mode} |
+| Schedule | `{schedule(feed, mapping)}` in {erp.time_zone} |
+| Promise | late when nothing was confirmed for {_duration(feed.promise_minutes)} |
+| Tables | {", ".join(f"`portal.{name}`" for name in given)} |
+| Requires | {waits} |
+| Ask | {erp.owner} |
+{absent}
+**A batch is held when**
+
+{guards}
+
+**When it is held** the portal keeps what it had. `waybill runs --erp {erp.erp} --feed {feed_name}`
+names the run; `waybill run RUN` shows why, with figures. Then `waybill release RUN --reason …`
+lets it in, `waybill refuse RUN --reason …` throws it out. A later good batch also ends it.
+
+**When it is red** the last line of the failed task's log says what happened and what to do.
+`waybill check {erp.erp}` tries the connection and one sample page. What fails for a moment is
+tried again by itself; red means that this did not help, or could not.
+
+**When records are in quarantine** (`waybill quarantine {erp.erp} {feed_name}`): correct them in the
+ERP and the next batch takes them, or correct the mapping and `waybill replay BATCH`.
+"""
+
+
+def broken_page(erp: str, error: WaybillError) -> str:
+    """The page of a mapping that cannot be read: every fault in it."""
+    return f"""### The mapping of {erp} cannot be read
+
+None of its feeds runs until it is corrected; all other ERPs do.
+
+```
+{error.what}
+```
+
+{error.remedy or ""}
+
+`waybill check {erp}` says the same. Once the file is right, this DAG goes and the feeds come back.
+"""
+
+
+def _is_given(feed: Feed, mapping: FeedMapping, part: str) -> bool:
+    return part == feed.main or mapping.parts.get(part, "absent") != "absent"
+
+
+def _duration(minutes: int) -> str:
+    return (
+        f"{minutes // 60} hours" if minutes >= 120 and minutes % 60 == 0 else f"{minutes} minutes"  # noqa: PLR2004 - said right here
+    )
+
+
+def _tidy(line: str) -> str:
+    """`30.000000%` as people write it: `30 %`."""
+    words = []
+    for word in line.split(" "):
+        if word.endswith("%"):
+            words += [f"{word[:-1].rstrip('0').rstrip('.') or '0'} %"]
+        else:
+            words.append(word)
+    return " ".join(words)

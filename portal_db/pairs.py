@@ -1,0 +1,94 @@
+"""Old and new values of updated rows side by side, for change checks and held batches.
+
+Reads the delta and the portal; writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from mappings.vocabulary import DECIMALS, Part
+from portal_db.keys import key_text
+from portal_db.staging import Staging
+
+
+def changed_values(staging: Staging, part: Part, fields: tuple[str, ...]) -> pa.Table:
+    """A row per updated row: record_no, and `old_<f>`, `new_<f>` for each field, as Arrow."""
+    pairs = ", ".join(f"t.{f} AS old_{f}, s.{f} AS new_{f}" for f in fields)
+    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+    rows = staging.connection.execute(
+        f"SELECT d.record_no, {pairs} FROM {staging.table(part.name, '_delta')} d "
+        f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
+        f"JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} WHERE d.op = 'U'"
+    ).fetchall()
+    columns: dict[str, pa.Array] = {"record_no": pa.array([r[0] for r in rows], pa.int64())}
+    for place, name in enumerate(fields):
+        kind = part.field(name).type
+        arrow = pa.decimal128(*DECIMALS[kind]) if kind in DECIMALS else _ARROW.get(kind, pa.string())
+        columns[f"old_{name}"] = pa.array([r[1 + 2 * place] for r in rows], arrow)
+        columns[f"new_{name}"] = pa.array([r[2 + 2 * place] for r in rows], arrow)
+    return pa.table(columns)
+
+
+_ARROW: dict[str, pa.DataType] = {"int": pa.int64(), "date": pa.date32(), "bool": pa.bool_()}
+
+
+def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dict[str, Any]]:
+    """The rows of a delta that move most, for whoever must release or refuse it."""
+    if part.amount is None:
+        return []
+    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+    field = part.amount
+    rows = staging.connection.execute(
+        f"SELECT {key_text(part, 'd')}, d.op, t.{field}::text, s.{field}::text "
+        f"FROM {staging.table(part.name, '_delta')} d "
+        f"LEFT JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
+        f"LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} AND d.existed "
+        f"ORDER BY abs(coalesce(s.{field}, 0) - coalesce(t.{field}, 0)) DESC, 1 LIMIT %s",
+        (limit,),
+    ).fetchall()
+    return [
+        {"part": part.name, "key": key, "op": op, "field": field, "old": old, "new": new}
+        for key, op, old, new in rows
+    ]
+
+
+def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]:
+    """(accepted inserted and updated rows as the portal will hold them, how many there are).
+
+    At most `limit` rows, spread evenly by record number; every column of the part as typed text
+    or number, in Arrow.
+    """
+    delta = staging.table(part.name, "_delta")
+    row = staging.connection.execute(f"SELECT count(*) FROM {delta} WHERE op <> 'D'").fetchone()
+    total = int(row[0]) if row else 0
+    every = max(1, -(-total // limit))
+    names = [f.name for f in part.fields]
+    columns = ", ".join(f"s.{n}" for n in names)
+    rows = staging.connection.execute(
+        f"SELECT {columns} FROM (SELECT record_no, row_number() OVER (ORDER BY record_no) AS n "
+        f"FROM {delta} WHERE op <> 'D') d JOIN ({staging.source(part)}) s "
+        f"ON s.record_no = d.record_no WHERE d.n %% %s = 0 OR %s = 1",
+        (every, every),
+    ).fetchall()
+    table = {
+        f.name: pa.array([_cell(r[i], f.type) for r in rows], _arrow(f.type))
+        for i, f in enumerate(part.fields)
+    }
+    return pa.table(table), total
+
+
+def _arrow(kind: str) -> pa.DataType:
+    if kind in DECIMALS:
+        return pa.decimal128(*DECIMALS[kind])  # type: ignore[index]
+    if kind in {"texts", "codes"}:
+        return pa.list_(pa.string())
+    if kind == "instant":
+        return pa.timestamp("us", "UTC")
+    return _ARROW.get(kind, pa.string())
+
+
+def _cell(value: Any, kind: str) -> Any:
+    return str(value) if kind == "json" and value is not None else value

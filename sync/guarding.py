@@ -1,0 +1,223 @@
+"""Judges a delta as a whole: change checks, guards, and the auditor's second judge.
+
+Asks `quality` with plain numbers and gathers what the run's record keeps. Must not write to
+`portal`; suspects that are too few to hold the batch leave it one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from mappings.vocabulary import Guards, Part
+from portal_db import delta
+from portal_db.counts import Counts
+from portal_db.ledger import Batch, read_cursor
+from portal_db.pairs import biggest_movements, changed_values, delta_rows
+from portal_db.staging import Staging
+from portal_db.totals import live
+from quality.batch import checks_of, statistics
+from quality.change import compared, moved_more_than, suspects
+from quality.expectations import SAMPLE_ROWS, CheckResult, evaluate, evaluate_batch
+from quality.guards import DeltaStats, Stop, stopped, suspects_are_single
+from quality.quarantine import Reason
+from sync.scope import Scope
+from sync.settle import Settling
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStop:
+    """A guard's stop as run and desk keep it."""
+
+    stop: Stop
+
+    def as_json(self) -> dict[str, Any]:
+        """guard, says, measured, limit; numbers as exact text."""
+        return {
+            "guard": self.stop.guard,
+            "says": self.stop.says,
+            "measured": str(self.stop.measured),
+            "limit": str(self.stop.limit),
+        }
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What was found about the delta: its ledger, what stops it, every check's result."""
+
+    parts: dict[str, Counts] = field(default_factory=dict)
+    stops: list[ShownStop] = field(default_factory=list)
+    movements: list[dict[str, Any]] = field(default_factory=list)
+    results: list[tuple[str, str, CheckResult]] = field(default_factory=list)
+    """(part, judge, result); judge is gx or mask."""
+    had_previous: bool = False
+
+    def store(self, connection: psycopg.Connection[Any], run_id: int) -> None:
+        """Write every result to the run's record, in the caller's transaction."""
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO sync.check_result (run_id, part, check_id, judge, success, evaluated, "
+                "failed, population, says) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (
+                        run_id,
+                        part,
+                        r.check_id,
+                        judge,
+                        r.success,
+                        r.evaluated,
+                        r.failed,
+                        r.population,
+                        r.says,
+                    )
+                    for part, judge, r in self.results
+                ],
+            )
+
+
+def judge_delta(  # noqa: PLR0913  one call site; each is a fact about the run
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    settling: Settling,
+    *,
+    batch: Batch,
+    guards: Guards,
+    scope: Scope,
+    complete: dict[str, bool],
+    declared: dict[str, int | None],
+    overrides: frozenset[str],
+    run_id: int,
+) -> Judgement:
+    """Change checks, ledger, guards and expectations of one run."""
+    feed = staging.feed
+    main = feed.part(feed.main)
+    judgement = Judgement()
+    previous = read_cursor(connection, batch.erp, batch.feed, batch.scope_key).batch_id
+    judgement.had_previous = previous is not None
+    whole = settling.intake.read and not settling.selected
+    changes = _Changes(staging, guards) if judgement.had_previous else None
+    stats = _stats(staging, main, scope, judgement, complete, settling, changes, guards)
+    if changes is not None and (settling.selected or suspects_are_single(guards, stats)):
+        for root in feed.roots:
+            settling.refuse_suspects(root, changes.reasons.get(root.name, {}))
+    for part in feed.parts:
+        found = delta.counts(staging, part)
+        judgement.parts[part.name] = settling.counts(
+            part, inserted=found["I"], updated=found["U"], tombstones=found["T"], vanished=found["V"]
+        )
+    roots = sum((judgement.parts[root.name] for root in feed.roots), Counts())
+    if whole or not settling.selected:
+        stops = stopped(guards, roots, stats, what=feed.name, run=run_id, released=overrides)
+        judgement.stops = [ShownStop(stop) for stop in stops]
+    if judgement.stops:
+        for root in feed.roots:
+            judgement.movements += biggest_movements(staging, root)
+    _expect(staging, settling, judgement, stats, declared)
+    return judgement
+
+
+class _Changes:
+    """The suspects of every change check, and how many prices moved much."""
+
+    def __init__(self, staging: Staging, guards: Guards) -> None:
+        self.reasons: dict[str, dict[int, list[Reason]]] = {}
+        self.suspects = 0
+        self.changed_rows = 0
+        self.moved = 0
+        self.compared = 0
+        for part in staging.feed.roots:
+            for check in part.changes:
+                pairs = changed_values(staging, part, (check.field, *check.same))
+                self.changed_rows += len(pairs)
+                moved = moved_more_than(
+                    pairs[f"old_{check.field}"], pairs[f"new_{check.field}"], guards.changed_by
+                )
+                self.moved += moved.true_count
+                both = compared(pairs[f"old_{check.field}"], pairs[f"new_{check.field}"])
+                unchanged = staging.count(part) - len(pairs)
+                self.compared += both + max(unchanged, 0)
+                mask = suspects(check, pairs)
+                self.suspects += mask.true_count
+                hit = pairs.filter(mask)
+                for number, old, new in zip(
+                    hit["record_no"].to_pylist(),
+                    hit[f"old_{check.field}"].to_pylist(),
+                    hit[f"new_{check.field}"].to_pylist(),
+                    strict=True,
+                ):
+                    says = f"{check.says} ({old} → {new})"
+                    reason = Reason(check.field, check.id, says, str(new), part.name, number)
+                    self.reasons.setdefault(part.name, {}).setdefault(number, []).append(reason)
+
+
+def _stats(  # noqa: PLR0913
+    staging: Staging,
+    main: Part,
+    scope: Scope,
+    judgement: Judgement,
+    complete: dict[str, bool],
+    settling: Settling,
+    changes: _Changes | None,
+    guards: Guards,
+) -> DeltaStats:
+    del guards
+    deletes = scope.deletes(main)
+    before = live(staging, main, deletes.condition, deletes.parameters) if deletes else 0
+    found = delta.counts(staging, main)
+    return DeltaStats(
+        live_before=before,
+        live_after=before + found["I"] - found["T"] - found["V"],
+        prices_changed_much=changes.moved if changes else 0,
+        prices_compared=changes.compared if changes else 0,
+        suspects=changes.suspects if changes else 0,
+        changed_rows=changes.changed_rows if changes else 0,
+        had_previous=judgement.had_previous,
+        complete=bool(complete.get(main.name)),
+        had_records=settling.intake.read.get(main.name, 0) > 0,
+    )
+
+
+def _expect(
+    staging: Staging,
+    settling: Settling,
+    judgement: Judgement,
+    stats: DeltaStats,
+    declared: dict[str, int | None],
+) -> None:
+    """Great Expectations over the accepted delta (or a stated sample) and the batch's figures."""
+    feed = staging.feed
+    touched = False
+    for part in feed.parts:
+        rows, total = delta_rows(staging, part, SAMPLE_ROWS)
+        touched = touched or total > 0
+        population = (
+            f"delta {total}" if len(rows) == total else f"sample {len(rows)} of {total}"
+        )
+        if total or part.name in settling.intake.read:
+            judgement.results += [(part.name, "gx", r) for r in evaluate(part, rows, population)]
+    if not touched:
+        return
+    main = judgement.parts[feed.main]
+    found = statistics(main, stats, declared.get(feed.main), _portal_figures(staging, judgement))
+    judgement.results += [
+        (feed.main, "batch", r) for r in evaluate_batch(checks_of(feed.name), found)
+    ]
+
+
+def _portal_figures(
+    staging: Staging, judgement: Judgement
+) -> dict[str, Decimal | int | None]:
+    """Statistics that need more than this run's own numbers; one not measured is left out."""
+    del judgement
+    if staging.feed.name == "invoices":
+        row = staging.connection.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM "
+            f"({staging.source(staging.feed.part('document'))}) d WHERE d.subject = 'invoice' "
+            f"AND d.subject_key = i.key)) FROM {staging.table('invoice')} i WHERE NOT i.deleted"
+        ).fetchone()
+        if row and row[0]:
+            return {"undocumented_share": (Decimal(row[1]) / row[0]).quantize(Decimal("1E-9"))}
+    return {}

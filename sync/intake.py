@@ -1,0 +1,233 @@
+"""Reads a landed batch page by page: map, judge, stage the good, remember the bad.
+
+Every record ends in exactly one place: a staging table, or the rejections. Must not compare with
+the portal or write to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.formats import read_page
+from connectors.formats.raw import Broken, Declared, RawChunk
+from mappings.errors import BatchRefused
+from mappings.sources.sftp import CsvFormat, SftpSource
+from mappings.spec import ErpMapping
+from mappings.vocabulary import Feed, Field
+from portal_db.ledger import Batch, PageRow
+from portal_db.staging import Staging
+from quality.checks import judge
+from quality.quarantine import Judged, Rejection, broken, rejections
+from sync.context import Context
+from sync.progress import Progress
+from sync.sources import Reading, readings
+from transforms.column import column_of
+from transforms.mapping import Mapper, mappers
+from transforms.registry import StepContext
+
+_TOTAL = Field("total", "price", "-", "a control total")
+
+Only = Mapping[str, set[int]]
+"""Root part → record numbers: a retry judges these records of a batch and no others."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one reading of a batch found, beside the staged rows."""
+
+    read: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Part → records as they came."""
+    roots: dict[str, list[Rejection]] = field(default_factory=lambda: defaultdict(list))
+    """Root part → its rejected records."""
+    children: dict[str, dict[int, list[Rejection]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    """Child part → root_no → its rejected records; root_no 0: not known (a source of its own)."""
+    unreadable: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Root part → rejected records whose key cannot be read: they block its deletes."""
+    declared: dict[str, int] = field(default_factory=dict)
+    """Part → how many records the ERP said there are."""
+    declared_sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    """(part, their column) → the ERP's control total."""
+    sums: dict[tuple[str, str], Decimal | None] = field(default_factory=dict)
+    """(part, their column) → what came adds up to; None where a value is no number."""
+    pages: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Page → (first record_no of its part, records)."""
+    own_sources: set[str] = field(default_factory=set)
+    """Child parts that came from a source of their own."""
+
+
+def take_in(  # noqa: PLR0913  one call site
+    ctx: Context,
+    mapping: ErpMapping,
+    feed: Feed,
+    batch: Batch,
+    pages: list[PageRow],
+    staging: Staging,
+    *,
+    only: Only | None,
+    progress: Progress,
+) -> Intake:
+    """Read every page of a batch into staging.
+
+    Raises BatchRefused where a transfer contradicts itself, SourceChanged where the mapping's
+    columns are not there, Misconfigured where the evidence is gone.
+    """
+    intake = Intake()
+    maps = mappers(mapping, feed.name)
+    total = sum(p.records or 0 for p in pages) or None
+    for reading in readings(feed, mapping.feeds[feed.name]):
+        part = feed.part(reading.part)
+        if part.parent is not None:
+            intake.own_sources.add(part.name)
+        first = {part.name: 1, **{child.part: 1 for child in reading.plan.children}}
+        for page in (p for p in pages if p.part == reading.part):
+            start = first[part.name]
+            with ctx.landing.open_page(batch.landing or "", page.file) as content:
+                for item in read_page(content, reading.plan, page.page, first):
+                    if isinstance(item, RawChunk):
+                        _add_up(reading, item, intake)
+                        _chunk(feed, maps, item, staging, intake, only)
+                        progress("read", sum(intake.read.values()), total)
+                    elif isinstance(item, Broken):
+                        _broken(feed, item, intake, only)
+                    else:
+                        _declared(item, intake)
+            intake.pages[page.page] = (start, first[part.name] - start)
+    if only is None:
+        _compare_declared(batch, intake)
+    return intake
+
+
+def _chunk(  # noqa: PLR0913
+    feed: Feed,
+    maps: Mapping[str, Mapper],
+    chunk: RawChunk,
+    staging: Staging,
+    intake: Intake,
+    only: Only | None,
+) -> None:
+    part = feed.part(chunk.part)
+    if only is not None:
+        chunk = _selected(chunk, only, part.parent or part.name)
+    if len(chunk.record_no) == 0:
+        return
+    mapper = maps[chunk.part]
+    mapped = mapper.map(chunk)
+    table = mapped.table
+    if "root_no" not in table.column_names:
+        own = chunk.record_no if part.parent is None else pa.nulls(len(table), pa.int64())
+        table = table.append_column("root_no", own)
+    intake.read[part.name] += len(table)
+    tombstone = pc.fill_null(table["deleted"].combine_chunks(), False)
+    judged = Judged(part, table, mapped.problems, judge(part, table, tombstone))
+    failed = judged.failed()
+    keyless = _keyless(part.key, table) if part.parent is None else None
+    if keyless is not None:
+        failed = pc.or_(failed, pc.and_(keyless, tombstone))
+    if not failed.true_count:
+        staging.copy(part, table)
+        return
+    found = rejections(judged, (), failed, chunk.page, lambda row: mapper.raw_json(chunk, row))
+    staging.copy(part, table.filter(pc.invert(failed)))
+    if part.parent is None:
+        intake.roots[part.name] += found
+        bad = table.filter(failed)
+        readable = pc.invert(_keyless(part.key, bad))
+        staging.copy_failed(part, bad.filter(readable))
+        intake.unreadable[part.name] += len(bad) - readable.true_count
+    else:
+        owners = table["root_no"].filter(failed).to_pylist()
+        for owner, rejection in zip(owners, found, strict=True):
+            intake.children[part.name][owner or 0].append(rejection)
+
+
+def _selected(chunk: RawChunk, only: Only, root: str) -> RawChunk:
+    numbers = chunk.root_no if chunk.root_no is not None else chunk.record_no
+    wanted = pa.array(sorted(only.get(root, ())), pa.int64())
+    if chunk.root_no is None and chunk.part != root:
+        return chunk  # a source of its own: joined to the selected roots by key, later
+    mask = pc.is_in(numbers, value_set=wanted)
+    return RawChunk(
+        chunk.part,
+        chunk.page,
+        chunk.columns.filter(mask),
+        chunk.record_no.filter(mask),
+        None if chunk.root_no is None else chunk.root_no.filter(mask),
+    )
+
+
+def _keyless(key: tuple[str, ...], table: pa.Table) -> pa.BooleanArray:
+    mask = pa.repeat(pa.scalar(False), len(table))
+    for name in key:
+        mask = pc.or_(mask, table[name].combine_chunks().is_null())
+    return mask
+
+
+def _broken(feed: Feed, record: Broken, intake: Intake, only: Only | None) -> None:
+    part = feed.part(record.part)
+    if only is not None and record.record_no not in only.get(part.parent or part.name, ()):
+        return
+    intake.read[part.name] += 1
+    if part.parent is None:
+        intake.roots[part.name].append(broken(record))
+        intake.unreadable[part.name] += 1
+    else:
+        intake.children[part.name][0].append(broken(record))
+
+
+def _declared(item: Declared, intake: Intake) -> None:
+    if item.count is not None:
+        intake.declared[item.part] = intake.declared.get(item.part, 0) + item.count
+    if item.total is not None and item.total_of is not None:
+        key = (item.part, item.total_of)
+        intake.declared_sums[key] = intake.declared_sums.get(key, Decimal(0)) + item.total
+
+
+def _add_up(reading: Reading, chunk: RawChunk, intake: Intake) -> None:
+    """The control total over everything that came, good or bad, in the file's own notation."""
+    source = reading.plan.source
+    if chunk.part != reading.part or not isinstance(source, SftpSource):
+        return
+    trailer = source.format.trailer if isinstance(source.format, CsvFormat) else None
+    if trailer is None or trailer.total_of is None:
+        return
+    key = (chunk.part, trailer.total_of)
+    column = chunk.columns[trailer.total_of].combine_chunks()
+    typed = column_of(
+        _TOTAL, [column], (f"decimal_{trailer.decimal}",), None, StepContext("UTC", (trailer.total_of,))
+    )
+    before = intake.sums.get(key, Decimal(0))
+    if before is None or any(mask.true_count for _, mask in typed.bad):
+        intake.sums[key] = None
+    else:
+        intake.sums[key] = before + (pc.sum(typed.values).as_py() or Decimal(0))
+
+
+def _compare_declared(batch: Batch, intake: Intake) -> None:
+    """A transfer that ended properly but contradicts its own count is held, not guessed at."""
+    for part, count in intake.declared.items():
+        if intake.read.get(part, 0) != count:
+            raise BatchRefused(
+                f"{part}: the trailer declares {count} records, {intake.read.get(part, 0)} came",
+                erp=batch.erp,
+                feed=batch.feed,
+                code="trailer",
+                remedy="Ask for the file again; the portal keeps what it had.",
+            )
+    for key, total in intake.declared_sums.items():
+        came = intake.sums.get(key)
+        if came is not None and came != total:
+            raise BatchRefused(
+                f"{key[0]}: the trailer declares a total of {total} for {key[1]}, {came} came",
+                erp=batch.erp,
+                feed=batch.feed,
+                code="trailer",
+                remedy="Ask for the file again; the portal keeps what it had.",
+            )

@@ -1,0 +1,82 @@
+"""Release or refuse a held batch: a person's decision, with its reason, on record.
+
+A release is a new run that names the guards it overrides, and applies exactly what was shown.
+Must not change the held run: its counts are history.
+"""
+
+from __future__ import annotations
+
+import json
+
+from mappings.errors import Misconfigured
+from portal_db.ledger import read_batch, set_batch_state
+from sync.context import Context
+from sync.load import Order, Outcome, load
+from sync.progress import Progress, silent
+
+
+def release(
+    ctx: Context, run_id: int, *, reason: str, actor: str, progress: Progress = silent
+) -> Outcome:
+    """Let a held run's batch in.
+
+    Raises Misconfigured where the run is not held, its batch was superseded or refused, what
+    would change differs from what was shown, or the transfer itself was broken.
+    """
+    batch_id, guards, digest = _held(ctx, run_id, reason)
+    if digest is None:
+        raise Misconfigured(
+            f"run {run_id} was held because its transfer contradicts itself: there is nothing "
+            "that could be applied",
+            code="not_releasable",
+            remedy="Ask the ERP's side for the file again, or refuse it with `waybill refuse`.",
+        )
+    audit(ctx, actor, "release", f"run {run_id}", {"batch": batch_id, "guards": guards, "reason": reason})
+    order = Order(
+        kind="release",
+        overrides=frozenset(guards),
+        expected_delta=digest,
+        reason=reason,
+        actor=actor,
+    )
+    return load(ctx, batch_id, order=order, progress=progress)
+
+
+def refuse(ctx: Context, run_id: int, *, reason: str, actor: str) -> None:
+    """Keep a held batch out for good; the next pull is judged afresh. Raises as `release`."""
+    batch_id, guards, _ = _held(ctx, run_id, reason)
+    with ctx.connection() as connection, connection.transaction():
+        set_batch_state(connection, batch_id, "refused", f"refused by {actor}: {reason}")
+    audit(ctx, actor, "refuse", f"run {run_id}", {"batch": batch_id, "guards": guards, "reason": reason})
+
+
+def audit(ctx: Context, actor: str, action: str, subject: str, detail: dict[str, object]) -> None:
+    """Put a person's action on record."""
+    with ctx.connection() as connection:
+        connection.execute(
+            "INSERT INTO sync.audit (actor, action, subject, detail) VALUES (%s, %s, %s, %s)",
+            (actor, action, subject, json.dumps(detail)),
+        )
+
+
+def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str | None]:
+    if not reason.strip():
+        raise Misconfigured("a reason is needed", code="reason", remedy="Say why with --reason.")
+    with ctx.connection() as connection:
+        row = connection.execute(
+            "SELECT batch_id, state, stops, delta_sha256 FROM sync.run WHERE id = %s", (run_id,)
+        ).fetchone()
+        batch = read_batch(connection, int(row[0])) if row else None
+    if row is None or batch is None:
+        raise Misconfigured(f"there is no run {run_id}", code="run", remedy="See `waybill runs`.")
+    if row[1] != "held":
+        raise Misconfigured(
+            f"run {run_id} is {row[1]}, not held", code="run", remedy="See `waybill runs --state held`."
+        )
+    if batch.state != "held":
+        raise Misconfigured(
+            f"batch {batch.id} of run {run_id} is {batch.state} ({batch.state_reason})",
+            code="batch",
+            remedy="A newer batch speaks for the feed now: see `waybill runs`.",
+        )
+    return batch.id, [str(stop["guard"]) for stop in row[2] or []], row[3]

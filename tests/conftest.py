@@ -1,0 +1,138 @@
+"""Fixtures for every room: a real database each, settings of its own each, nothing of the user's.
+
+One embedded PostgreSQL serves a whole test session, all xdist workers together; a template
+database with the migrations in it is made once and cloned per test.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from mappings.private_files import locked
+from mappings.settings import REPOSITORY, Settings
+from portal_db import server
+from portal_db.databases import with_database
+from portal_db.migrate import migrate
+
+TEMPLATE = "waybill_template"
+
+
+def _own_environment() -> None:
+    """Before anything of Airflow is imported: no setting of the person's, a home to throw away."""
+    for name in list(os.environ):
+        if name.startswith(("WAYBILL_", "AIRFLOW", "PG")):
+            del os.environ[name]
+    home = tempfile.mkdtemp(prefix="waybill-airflow-")
+    os.environ |= {
+        "WAYBILL_HOME": home,
+        "AIRFLOW_HOME": home,
+        "AIRFLOW_CONFIG": str(REPOSITORY / "airflow.cfg"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+        "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
+        "AIRFLOW__API__SECRET_KEY": "k" * 64,
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    }
+
+
+_own_environment()
+
+
+@pytest.fixture(scope="session")
+def session_home() -> Path:
+    """The home of the session's server, the same for all workers.
+
+    Not under pytest's own folders: each new session of pytest closes their root (0700), and as
+    root the server runs as another account, which then stands before a closed door.
+    """
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}-{time.time_ns()}"
+    return Path(tempfile.gettempdir()) / f"waybill-tests-{session}"
+
+
+@pytest.fixture(scope="session")
+def postgres(session_home: Path) -> Iterator[str]:
+    """URL of the session's server (its database `postgres`), shared by all workers."""
+    with server.serving(Settings.read({}, home=session_home), fsync=False) as url:
+        yield with_database(url, "postgres")
+    if server.running(session_home) is None:  # the last worker puts out the light
+        shutil.rmtree(session_home, ignore_errors=True)
+
+
+@pytest.fixture
+def server_home() -> Iterator[Path]:
+    """An empty home for an embedded server of the test's own; stopped and removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="waybill-test-") as folder:
+        home = Path(folder) / "home"
+        yield home
+        server.stop(home)
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: str, session_home: Path) -> str:
+    """Name of the database with all migrations applied, made by whichever worker comes first."""
+    with (
+        locked(session_home / "template.lock"),
+        psycopg.connect(postgres, autocommit=True) as connection,
+    ):
+        made = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE])
+        if made.fetchone() is None:
+            building = f"{TEMPLATE}_building"
+            _drop(connection, building)
+            create = (
+                "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' "
+                "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
+            )
+            connection.execute(sql.SQL(create).format(sql.Identifier(building)))
+            migrate(with_database(postgres, building))
+            names = sql.Identifier(building), sql.Identifier(TEMPLATE)
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(names[0])
+            )
+            connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*names))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres: str, template_database: str) -> Iterator[str]:
+    """URL of a database of this test's own, with all migrations applied."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        create = "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
+        names = sql.Identifier(name), sql.Identifier(template_database)
+        connection.execute(sql.SQL(create).format(*names))
+        yield with_database(postgres, name)
+        _drop(connection, name)
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    """Settings of this test's own: an empty home, a fresh database, no mapping yet."""
+    home = tmp_path / "home"
+    home.mkdir()
+    mappings = tmp_path / "erps"
+    mappings.mkdir()
+    return Settings.read({}, home=home, database_url=database, mappings=(mappings,))
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's own tables, for tests that run a DAG in this process (SQLite, thrown away)."""
+    importlib.import_module("airflow.utils.db").initdb()
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    connection.execute(statement)

@@ -1,0 +1,56 @@
+"""Our own log: JSON lines in `$WAYBILL_HOME/logs/waybill.log`, with erp, feed, batch and run.
+
+Tasks under Airflow log to Airflow's files, in its own JSON lines. Must not: print.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mappings.settings import Settings
+
+_EXTRAS = ("erp", "feed", "batch", "run", "command")
+_MOST_BYTES = 10_000_000
+_KEPT = 5
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record; a traceback is text in `trace`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "says": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in _EXTRAS if hasattr(record, name)}
+        if record.exc_info:
+            line["trace"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def log_file(settings: Settings) -> Path:
+    """Where the command logs to."""
+    return settings.logs / "waybill.log"
+
+
+def log_to_file(settings: Settings, *, verbose: bool = False) -> None:
+    """Send what every logger says from INFO up (DEBUG if verbose) to the log file, once."""
+    root = logging.getLogger()
+    if any(handler.get_name() == "waybill" for handler in root.handlers):
+        return
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        log_file(settings), maxBytes=_MOST_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True
+    )
+    handler.set_name("waybill")
+    handler.setFormatter(JsonLines())
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
