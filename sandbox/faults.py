@@ -84,9 +84,7 @@ class Faults:
                     return fault.name
         return None
 
-    def take(
-        self, request: str, only: Container[str] | None = None
-    ) -> tuple[str, float] | None:
+    def take(self, request: str, only: Container[str] | None = None) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
 
         `only`: the faults that make sense for this kind of request; others stay armed.
