@@ -18,7 +18,8 @@ from mappings.spec import ErpMapping
 from mappings.vocabulary import Field, Part
 
 _MADE = "<!-- Made by `python -m waybill.docs`; change mappings/, not this file. -->\n"
-_LEGEND = """What the portal needs, as declared in `mappings/feeds/`. Types are those of the database:
+_LEGEND = """What the portal needs, as declared in `mappings/feeds/`. Types are those of the
+database:
 `qty` and `price` NUMERIC(18,6), `money` NUMERIC(18,4), `pct` NUMERIC(9,6) with 10 for 10 %,
 `instant` timestamptz in UTC, `date` a day in the ERP's time zone. Need: R required, C required
 under a condition, - optional. Every table also has `erp`, `batch_id`, `record_no`, `row_hash`,
