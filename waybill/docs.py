@@ -18,6 +18,13 @@ from mappings.spec import ErpMapping
 from mappings.vocabulary import Field, Part
 
 _MADE = "<!-- Made by `python -m waybill.docs`; change mappings/, not this file. -->\n"
+_LEGEND = """What the portal needs, as declared in `mappings/feeds/`. Types are those of the
+database:
+`qty` and `price` NUMERIC(18,6), `money` NUMERIC(18,4), `pct` NUMERIC(9,6) with 10 for 10 %,
+`instant` timestamptz in UTC, `date` a day in the ERP's time zone. Need: R required, C required
+under a condition, - optional. Every table also has `erp`, `batch_id`, `record_no`, `row_hash`,
+`as_of`, `deleted_at` and `stale_since`.
+"""
 
 
 def feeds_page() -> str:
@@ -25,22 +32,15 @@ def feeds_page() -> str:
     lines = [
         "# The feeds\n",
         _MADE,
-        (
-            "What the portal needs, as declared in `mappings/feeds/`. Types are those of the database: "
-            "`qty` and `price` NUMERIC(18,6), `money` NUMERIC(18,4), `pct` NUMERIC(9,6) with 10 for "
-            "10 %, `instant` timestamptz in UTC, `date` a day in the ERP's time zone. Need: R required,"
-            " C required under a condition, - optional. Every table also has `erp`, `batch_id`, "
-            "`record_no`, `row_hash`, `as_of`, `deleted_at` and `stale_since`.\n"
-        ),
+        _LEGEND,
     ]
     for feed in FEEDS.values():
         requires = ", ".join(feed.requires) or "nothing"
         lines += [
             f"## {feed.name}\n",
-            (
-                f"{feed.meaning} Schedule `{feed.schedule}` unless the mapping says otherwise; late "
-                f"after {feed.promise_minutes} minutes; requires {requires}. Main part: {feed.main}.\n"
-            ),
+            f"{feed.meaning}\n",
+            f"Schedule `{feed.schedule}` unless the mapping says otherwise; requires {requires};",
+            f"late after {feed.promise_minutes} minutes. Main part: {feed.main}.\n",
             "A batch is held when:\n",
             *(f"- {line}" for line in pages.guard_lines(feed, feed.guards)),
             "",
