@@ -7,7 +7,7 @@ open or end a transaction, and must not decide anything: the delta was judged be
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -156,7 +156,7 @@ def _log(
     )
 
 
-def _object(part: Part, alias: str) -> str:
+def _object(part: Part, alias: LiteralString) -> LiteralString:
     """jsonb of the compared columns; numeric stays exact in jsonb."""
     columns = compared(part)
     if not columns:

@@ -7,7 +7,7 @@ reads `portal` and writes only to this run's staging tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -20,11 +20,11 @@ from portal_db.staging import DOCUMENT_COLUMNS, Staging, staged_type
 class DeleteScope:
     """Which live rows a complete batch speaks for. `condition` is SQL over alias t."""
 
-    condition: str
+    condition: LiteralString
     parameters: tuple[object, ...] = ()
 
 
-def compared(part: Part) -> tuple[str, ...]:
+def compared(part: Part) -> tuple[LiteralString, ...]:
     """The columns in which a row can differ: every field outside the key, and code spaces."""
     columns = [f.name for f in part.fields if f.name not in part.key]
     columns += [f"{space}_erp" for space in spaces(part)]
@@ -33,7 +33,7 @@ def compared(part: Part) -> tuple[str, ...]:
     return tuple(columns)
 
 
-def written(part: Part) -> tuple[str, ...]:
+def written(part: Part) -> tuple[LiteralString, ...]:
     """Every column of the portal row that comes from the source, key included, without erp."""
     return (*part.key, *compared(part))
 

@@ -5,7 +5,7 @@ Reads the delta and the portal; writes nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from portal_db.keys import key_text
 from portal_db.staging import Staging
 
 
-def changed_values(staging: Staging, part: Part, fields: tuple[str, ...]) -> pa.Table:
+def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ...]) -> pa.Table:
     """A row per updated row: record_no, and `old_<f>`, `new_<f>` for each field, as Arrow."""
     pairs = ", ".join(f"t.{f} AS old_{f}, s.{f} AS new_{f}" for f in fields)
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
@@ -82,7 +82,7 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
 
 def _arrow(kind: str) -> pa.DataType:
     if kind in DECIMALS:
-        return pa.decimal128(*DECIMALS[kind])  # type: ignore[index]
+        return pa.decimal128(*DECIMALS[kind])
     if kind in {"texts", "codes"}:
         return pa.list_(pa.string())
     if kind == "instant":

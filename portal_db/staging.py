@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import pgpq
 import psycopg
@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import DECIMALS, Feed, Field, Part
+from portal_db.identifiers import number, plain_name
 from portal_db.schema import spaces
 
-_PG: dict[str, str] = {
+_PG: dict[str, LiteralString] = {
     "text": "text",
     "code": "text",
     "ccy": "text",
@@ -33,11 +34,11 @@ _PG: dict[str, str] = {
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
 
 
-def staged_type(kind: str) -> str:
+def staged_type(kind: str) -> LiteralString:
     """The column type that binary COPY fills for a field type (json travels as text)."""
     if kind in DECIMALS:
-        precision, scale = DECIMALS[kind]  # type: ignore[index]
-        return f"numeric({precision},{scale})"
+        precision, scale = DECIMALS[kind]
+        return f"numeric({number(precision)},{number(scale)})"
     return _PG[kind]
 
 
@@ -56,14 +57,14 @@ class Staging:
 
     connection: psycopg.Connection[Any]
     run_id: int
-    erp: str
+    erp: LiteralString
     feed: Feed
-    refers: Mapping[str, str]
-    _created: list[str] = field(default_factory=list)
+    refers: Mapping[str, LiteralString]
+    _created: list[LiteralString] = field(default_factory=list)
 
-    def table(self, part: str, suffix: str = "") -> str:
+    def table(self, part: str, suffix: str = "") -> LiteralString:
         """Qualified name of a staging table of this run."""
-        return f"staging.run_{self.run_id}_{part}{suffix}"
+        return f"staging.{plain_name(f'run_{self.run_id}_{part}{suffix}')}"
 
     def create(self, parts: Iterable[Part]) -> None:
         """Create the empty tables of every part, and the one for documents."""
@@ -91,7 +92,7 @@ class Staging:
                     ],
                 )
 
-    def _create(self, name: str, columns: list[str]) -> None:
+    def _create(self, name: LiteralString, columns: list[LiteralString]) -> None:
         self.connection.execute(f"CREATE UNLOGGED TABLE {name} ({', '.join(columns)})")
         self._created.append(name)
 
@@ -121,7 +122,7 @@ class Staging:
                 rows,
             )
 
-    def _copy(self, name: str, table: pa.Table) -> int:
+    def _copy(self, name: LiteralString, table: pa.Table) -> int:
         if table.num_rows == 0:
             return 0
         encoder = pgpq.ArrowToPostgresBinaryEncoder(table.schema)
@@ -137,7 +138,7 @@ class Staging:
         """Give the planner the sizes it is about to join."""
         self.connection.execute(f"ANALYZE {self.table(part.name)}")
 
-    def count(self, part: Part, where: str = "true") -> int:
+    def count(self, part: Part, where: LiteralString = "true") -> int:
         """Rows staged of a part (those of accepted roots only: `source` filters the rest)."""
         row = self.connection.execute(
             f"SELECT count(*) FROM {self.table(part.name)} WHERE {where}"
@@ -154,12 +155,12 @@ class Staging:
             self.connection.execute(f"DROP TABLE IF EXISTS {name}")
         self._created.clear()
 
-    def source(self, part: Part) -> str:
+    def source(self, part: Part) -> LiteralString:
         """A SELECT of the staged part with exactly the portal's columns, plus bookkeeping.
 
         A child appears only with its root, which gives it its parent key and copied fields.
         """
-        joins: list[str] = []
+        joins: list[LiteralString] = []
         columns = ["s.record_no", "s.root_no", "s.raw_hash", "s.deleted", "s.version"]
         if part.parent is not None:
             root = self.feed.part(part.parent)
@@ -181,7 +182,7 @@ class Staging:
             ]
         return f"SELECT {', '.join(columns)} FROM {self.table(part.name)} s {' '.join(joins)}"
 
-    def _expression(self, part: Part, one: Field, joins: list[str]) -> str:
+    def _expression(self, part: Part, one: Field, joins: list[LiteralString]) -> LiteralString:
         if one.name == part.parent_field:
             return "r.key"
         if one.copied_from is None:
