@@ -49,7 +49,11 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
     with DAG(
         dag_id=pages.dag_id(erp.erp, feed_name),
         description=f"{erp.title or erp.erp}: {feed.meaning}",
-        schedule=CronTriggerTimetable(pages.schedule(feed, mapping), timezone=erp.time_zone),
+        schedule=CronTriggerTimetable(
+            pages.schedule(feed, mapping),
+            timezone=erp.time_zone,
+            run_immediately=timedelta(0),  # a new DAG waits for its hour; False would look back
+        ),
         catchup=False,
         max_active_runs=1,
         default_args={"owner": erp.owner, **_PATIENT},

@@ -167,10 +167,16 @@ class Practice:
         if protocol == "odata":
             return kind(rows, client_id=known["user"], client_secret=known["password"], port=port)
         if protocol == "sftp":
-            folder = self.state.folder / erp
-            return kind(
-                rows, user=known["user"], password=known["password"], folder=folder, port=port
+            server = kind(
+                rows,
+                user=known["user"],
+                password=known["password"],
+                folder=self.state.folder / erp,
+                port=port,
+                host_key=known.get("host_key"),
             )
+            known["host_key"] = vars(server)["host_key_text"]  # whoever pinned it goes on
+            return server
         return kind(rows, user=known["user"], password=known["password"], port=port)
 
 

@@ -319,6 +319,7 @@ class Settling:
             for r in reasons
         ]
         shape = fingerprint(self.staging.erp, self.feed.name, reasons[0])
+        page = self.intake.page_of(part.name, number) or page
         return Item(part.name, key, page, number, shown, raw, raw_hash, shape, children or {})
 
 

@@ -15,12 +15,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from mappings.private_files import locked
+from mappings.private_files import change_connections, locked, make_home
 from mappings.settings import REPOSITORY, Settings
 from portal_db import server
 from portal_db.databases import with_database
@@ -136,3 +137,23 @@ def airflow_database() -> None:
 def _drop(connection: psycopg.Connection, name: str) -> None:
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Any:
+    """The slice of the tiny data set that the practice SOAP ERP serves."""
+    return importlib.import_module("sandbox.dataset").load("tiny").of("anvil")
+
+
+@pytest.fixture
+def anvil(settings: Settings, tiny: Any) -> Iterator[Any]:
+    """The practice SOAP ERP, running, mapped and with a connection, in the test's settings."""
+    server = importlib.import_module("sandbox.soap").SoapErp(
+        tiny, user="waybill", password="practice"
+    )
+    server.start()
+    make_home(settings)
+    shutil.copy(REPOSITORY / "mappings" / "erps" / "anvil.yaml", settings.mappings[0])
+    change_connections(settings, {"anvil": {"conn_type": "http", **server.connection()}})
+    yield server
+    server.stop()

@@ -15,6 +15,7 @@ from pathlib import Path
 from mappings.settings import Settings
 
 _EXTRAS = ("erp", "feed", "batch", "run", "command")
+_OURS = ("waybill", "sync", "quality", "transforms", "connectors", "portal_db", "mappings")
 _MOST_BYTES = 10_000_000
 _KEPT = 5
 
@@ -42,15 +43,21 @@ def log_file(settings: Settings) -> Path:
 
 
 def log_to_file(settings: Settings, *, verbose: bool = False) -> None:
-    """Send what every logger says from INFO up (DEBUG if verbose) to the log file, once."""
+    """Send what we say from INFO up (DEBUG if verbose), and warnings of others, to the file."""
     root = logging.getLogger()
-    if any(handler.get_name() == "waybill" for handler in root.handlers):
-        return
+    for former in [one for one in root.handlers if one.get_name() == "waybill"]:
+        root.removeHandler(former)
+        former.close()
     settings.logs.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
         log_file(settings), maxBytes=_MOST_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True
     )
     handler.set_name("waybill")
     handler.setFormatter(JsonLines())
+    handler.addFilter(_ours_or_a_warning)
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _ours_or_a_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS

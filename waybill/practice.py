@@ -49,8 +49,12 @@ class PracticeErps:
                 *("--run-file", str(self.run_file)),
             ),
             environment=child_environment(self.settings),
-            healthy=self.run_file.exists,
+            healthy=self._serves,
         )
+
+    def _serves(self, _born: float) -> bool:
+        """The file is there for as long as they serve; `service` took an old one away."""
+        return self.run_file.exists()
 
     def connect(self, seconds: float = 120.0) -> dict[str, str]:
         """Wait until they serve, and write their connections; returns name → address.

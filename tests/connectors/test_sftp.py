@@ -1,4 +1,4 @@
-"""The SFTP connector against a real server on loopback: sign-in, choosing, whole files, failures."""
+"""The SFTP connector against a real server: sign-in, choosing, whole files, failures."""
 
 from __future__ import annotations
 
@@ -70,7 +70,13 @@ def bare(tmp_path: Path) -> Iterator[SftpServer]:
 def connection(erp: SftpErp, **changed: Any) -> Connection:
     told: dict[str, Any] = erp.connection() | changed
     return Connection(
-        "cedar", "sftp", told["host"], told["port"], told["login"], told["password"], extra=told["extra"]
+        "cedar",
+        "sftp",
+        told["host"],
+        told["port"],
+        told["login"],
+        told["password"],
+        extra=told["extra"],
     )
 
 
@@ -142,7 +148,10 @@ def test_wrong_password_is_tried_once(erp: SftpErp) -> None:
 def test_wrong_key_unreadable_key_and_no_secret_at_all(erp: SftpErp) -> None:
     pinned: Any = erp.connection()["extra"]
     for text in (new_key(), "falsch", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"):
-        assert refused(connection(erp, password=None, extra=pinned | {"private_key": text})).code == "auth"
+        assert (
+            refused(connection(erp, password=None, extra=pinned | {"private_key": text})).code
+            == "auth"
+        )
     absent = {"private_key_file": "/nowhere/key"}
     assert refused(connection(erp, password=None, extra=pinned | absent)).code == "auth"
     assert refused(connection(erp, password=None)).code == "auth"
@@ -157,7 +166,9 @@ def test_changed_host_key_stops_before_the_password_is_sent_SFTP_7(erp: SftpErp)
         assert connector.check()
 
 
-@pytest.mark.parametrize("extra", [{}, {"host_key": "ssh-ed25519"}, {"host_key": "ssh-ed25519 ???"}])
+@pytest.mark.parametrize(
+    "extra", [{}, {"host_key": "ssh-ed25519"}, {"host_key": "ssh-ed25519 ???"}]
+)
 def test_a_host_key_must_be_pinned(erp: SftpErp, extra: dict[str, str]) -> None:
     assert refused(connection(erp, extra=extra)).code == "security"
 
@@ -183,7 +194,8 @@ def put(server: SftpServer, name: str, content: bytes = b"A\n1\n", age: float = 
 
 
 def source(**changed: Any) -> SftpSource:
-    return SftpSource(protocol="sftp", format=CSV, **({"files": "out/p_*.csv"} | changed))
+    words: dict[str, Any] = {"files": "out/p_*.csv"} | changed
+    return SftpSource(protocol="sftp", format=CSV, **words)
 
 
 def names(server: SftpServer, of: SftpSource) -> list[str]:
@@ -296,7 +308,9 @@ def test_bytes_as_the_server_has_them(erp: SftpErp) -> None:
         assert found == {path.name: path.read_bytes()}
         assert end.complete
         files, end = taken(connector, INVOICES)
-        assert files == {p.name: p.read_bytes() for p in sorted((erp.folder / "invoices").glob("*.xml"))}
+        assert files == {
+            p.name: p.read_bytes() for p in sorted((erp.folder / "invoices").glob("*.xml"))
+        }
         assert end.complete
 
 
@@ -331,7 +345,9 @@ def test_missing_marker_says_so(erp: SftpErp) -> None:
     assert error.value.code == "no_marker"
 
 
-@pytest.mark.parametrize("name", ["truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"])
+@pytest.mark.parametrize(
+    "name", ["truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"]
+)
 def test_spoiled_content_is_a_whole_file_to_the_wire(erp: SftpErp, name: str) -> None:
     erp.faults.arm(name)
     with to(erp) as connector:

@@ -76,7 +76,6 @@ class Came:
                 at = table.schema.get_field_index(declared.parent_field)
                 self.tables[part] = table.set_column(at, declared.parent_field, keys)
 
-
     def _read(
         self, wire: SftpConnector, reading: ReadPlan
     ) -> Iterator[RawChunk | Broken | Declared]:

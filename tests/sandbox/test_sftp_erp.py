@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from connectors.formats import read_page
 from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan
@@ -40,10 +39,16 @@ def read(content: bytes) -> list[RawChunk | Broken | Declared]:
     trailer = Trailer(starts_with="TRL", count=2, total=3, total_of="BIRIM_FIYAT", decimal="comma")
     form = CsvFormat(kind="csv", encoding="cp1254", trailer=trailer)
     source = SftpSource(protocol="sftp", files="x", format=form)
-    return list(read_page(io.BytesIO(content), ReadPlan("price", source, ("KOSUL_NO", "BIRIM_FIYAT")), 1, {}))
+    return list(
+        read_page(
+            io.BytesIO(content), ReadPlan("price", source, ("KOSUL_NO", "BIRIM_FIYAT")), 1, {}
+        )
+    )
 
 
-def rendered(render: dialect.Render, value: object, kind: pa.DataType, zone: str = "UTC") -> str | None:
+def rendered(
+    render: dialect.Render, value: object, kind: pa.DataType, zone: str = "UTC"
+) -> str | None:
     return render(pa.chunked_array([pa.array([value], kind)]), zone)[0].as_py()
 
 
@@ -89,7 +94,9 @@ def test_every_content_scenario_shows_what_it_says(prices: bytes) -> None:
     *chunks, declared = read(spoil("bad_trailer", name, prices))
     assert isinstance(declared, Declared)
     assert declared.count == 1 + sum(c.columns.num_rows for c in chunks if isinstance(c, RawChunk))
-    (empty, declared) = sorted(read(spoil("empty", name, prices)), key=lambda one: type(one).__name__, reverse=True)
+    (empty, declared) = sorted(
+        read(spoil("empty", name, prices)), key=lambda one: type(one).__name__, reverse=True
+    )
     assert isinstance(empty, RawChunk)
     assert isinstance(declared, Declared)
     assert (empty.columns.num_rows, declared.count) == (0, 0)
@@ -98,8 +105,8 @@ def test_every_content_scenario_shows_what_it_says(prices: bytes) -> None:
 
 
 @pytest.fixture
-def erp(cedar: Dataset, tmp_path: Path) -> Iterator[SftpErp]:
-    yield SftpErp(cedar, user="u", password="p", folder=tmp_path)
+def erp(cedar: Dataset, tmp_path: Path) -> SftpErp:
+    return SftpErp(cedar, user="u", password="p", folder=tmp_path)
 
 
 def test_markers_come_with_every_file_and_nights_keep_theirs(erp: SftpErp, cedar: Dataset) -> None:
@@ -120,9 +127,15 @@ def test_ubl_documents_add_up(erp: SftpErp, cedar: Dataset) -> None:
         head = heads[path.stem]
         credit = head["kind"] == "credit_note"
         seen.add(credit)
-        assert root.tag == UBL % ("CreditNote" if credit else "Invoice") + ("CreditNote" if credit else "Invoice")
+        assert root.tag == UBL % ("CreditNote" if credit else "Invoice") + (
+            "CreditNote" if credit else "Invoice"
+        )
         cbc = UBL % "CommonBasicComponents"
-        amounts = {e.tag.removeprefix(cbc): Decimal(e.text or "") for e in root.iter() if e.tag.startswith(cbc) and e.get("currencyID")}
+        amounts = {
+            e.tag.removeprefix(cbc): Decimal(e.text or "")
+            for e in root.iter()
+            if e.tag.startswith(cbc) and e.get("currencyID")
+        }
         total = next(root.iter(UBL % "CommonAggregateComponents" + "LegalMonetaryTotal"))
         totals = {e.tag.removeprefix(cbc): Decimal(e.text or "") for e in total}
         assert all(value >= 0 for name, value in amounts.items() if name != "PrepaidAmount")

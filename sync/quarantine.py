@@ -1,0 +1,34 @@
+"""A person's decision about one quarantined record, on record. Must not change synced tables."""
+
+from __future__ import annotations
+
+from mappings.errors import Misconfigured
+from sync.context import Context
+from sync.release import audit
+
+
+def discard(ctx: Context, item_id: int, *, reason: str, actor: str) -> None:
+    """Keep a record out as long as the ERP sends the same bytes under the same fingerprint.
+
+    Raises Misconfigured where there is no such item, it is not open, or no reason is given.
+    """
+    if not reason.strip():
+        raise Misconfigured("a reason is needed", code="reason", remedy="Say why with --reason.")
+    with ctx.connection() as connection, connection.transaction():
+        changed = connection.execute(
+            "UPDATE sync.quarantine SET state = 'discarded', resolved_at = clock_timestamp(), "
+            "resolved_by = %s, resolved_reason = %s WHERE id = %s AND state = 'open' RETURNING id",
+            (actor, reason, item_id),
+        ).fetchone()
+        if changed is None:
+            found = connection.execute(
+                "SELECT state FROM sync.quarantine WHERE id = %s", (item_id,)
+            ).fetchone()
+            raise Misconfigured(
+                f"quarantine item {item_id} is {found[0]}, not open"
+                if found
+                else f"there is no quarantine item {item_id}",
+                code="unknown_item",
+                remedy="`waybill quarantine` lists the open ones.",
+            )
+    audit(ctx, actor, "discard", f"quarantine {item_id}", {"reason": reason})
