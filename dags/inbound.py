@@ -60,7 +60,9 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
         tags=pages.tags(erp.erp, feed_name, mapping),
         doc_md=pages.feed_page(erp, feed_name),
     ) as dag:
-        reconcile(load(pull(erp.erp, feed_name)))
+        # here each call stands for the value that it will return
+        loaded = load(pull(erp.erp, feed_name))  # pyright: ignore[reportArgumentType]
+        reconcile(loaded)  # pyright: ignore[reportArgumentType]
     return dag
 
 

@@ -33,9 +33,10 @@ def remove_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
         (record_nos,),
     )
     for child in staging.feed.children(root.name):
+        parent = child.parent_field or ""
         if _exists(staging, child):
             run(
-                f"DELETE FROM {staging.table(child.name, '_delta')} WHERE {child.parent_field} IN "
+                f"DELETE FROM {staging.table(child.name, '_delta')} WHERE {parent} IN "
                 f"(SELECT key FROM {table} WHERE record_no = ANY(%s))",
                 (record_nos,),
             )
@@ -161,7 +162,7 @@ def _object(part: Part, alias: LiteralString) -> LiteralString:
     columns = compared(part)
     if not columns:
         return "'{}'::jsonb"
-    pieces = [f"'{c}', {alias}.{c}" for c in columns]
+    pieces: list[LiteralString] = [f"'{c}', {alias}.{c}" for c in columns]
     chunks = [pieces[i : i + 40] for i in range(0, len(pieces), 40)]
     return " || ".join(f"jsonb_build_object({', '.join(c)})" for c in chunks)
 

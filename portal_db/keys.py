@@ -13,8 +13,8 @@ from mappings.vocabulary import Part
 
 def key_text(part: Part, alias: LiteralString) -> LiteralString:
     """SQL expression over the columns of `alias`."""
-    texts = [f"{alias}.{name}::text" for name in part.key]
+    texts: list[LiteralString] = [f"{alias}.{name}::text" for name in part.key]
     if len(texts) == 1:
         return texts[0]
-    escaped = [rf"replace(replace({text}, '\', '\\'), '|', '\|')" for text in texts]
+    escaped: list[LiteralString] = [rf"replace(replace({text}, '\', '\\'), '|', '\|')" for text in texts]
     return " || '|' || ".join(escaped)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
 from portal_db.counts import Counts
+from portal_db.identifiers import plain_name
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "superseded", "quarantined", "deferred")
 
@@ -74,7 +75,7 @@ class PageRow:
 
 
 
-_BATCH_COLUMNS = ", ".join(Batch.__dataclass_fields__)
+_BATCH_COLUMNS = ", ".join(plain_name(name) for name in Batch.__dataclass_fields__)
 
 
 def begin_batch(
@@ -281,7 +282,7 @@ class RunEnd:
 def end_run(connection: psycopg.Connection[Any], run_id: int, end: RunEnd) -> None:
     """Close a run. The database refuses a done or held run that does not add up."""
     total = asdict(end.total())
-    assignments = ", ".join(f"{name} = %({name})s" for name in total)
+    assignments = ", ".join(f"{plain_name(name)} = %({plain_name(name)})s" for name in total)
     connection.execute(
         f"UPDATE sync.run SET state = %(state)s, finished_at = clock_timestamp(), "
         f"seconds = extract(epoch FROM clock_timestamp() - started_at), error = %(error)s, "
@@ -298,11 +299,11 @@ def end_run(connection: psycopg.Connection[Any], run_id: int, end: RunEnd) -> No
             "timings": _json({k: round(v, 4) for k, v in end.timings.items()}),
         },
     )
-    names = [*COUNTS, "deleted"]
+    names: list[LiteralString] = [*COUNTS, "deleted"]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO sync.run_part (run_id, part, {', '.join(names)}) "
-            f"VALUES (%s, %s, {', '.join(['%s'] * len(names))})",
+            f"VALUES (%s, %s{', %s' * len(names)})",
             [
                 (run_id, part, *(getattr(counts, n) for n in names))
                 for part, counts in end.parts.items()

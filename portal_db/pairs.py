@@ -65,7 +65,7 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
     row = staging.connection.execute(f"SELECT count(*) FROM {delta} WHERE op <> 'D'").fetchone()
     total = int(row[0]) if row else 0
     every = max(1, -(-total // limit))
-    names = [f.name for f in part.fields]
+    names: list[LiteralString] = [f.name for f in part.fields]
     columns = ", ".join(f"s.{n}" for n in names)
     rows = staging.connection.execute(
         f"SELECT {columns} FROM (SELECT record_no, row_number() OVER (ORDER BY record_no) AS n "

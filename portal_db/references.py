@@ -51,7 +51,7 @@ def missing(staging: Staging, part: Part) -> list[Missing]:
 def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> LiteralString:
     on = " AND ".join(f"s.{k} = d.{k}" for k in part.key)
     target = PARTS[reference.to]
-    there = [
+    there: list[LiteralString] = [
         f"EXISTS (SELECT FROM portal.{target.name} p WHERE p.erp = %s "
         f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL{_kept(staging, target, erp)})"
     ]
@@ -60,7 +60,7 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> Lite
             f"EXISTS (SELECT FROM {staging.table(target.name)} q "
             f"WHERE q.key = s.{reference.field} AND NOT q.deleted)"
         )
-    conditions = [f"s.{reference.field} IS NOT NULL", *(_when(w) for w in reference.when)]
+    conditions: list[LiteralString] = [f"s.{reference.field} IS NOT NULL", *(_when(w) for w in reference.when)]
     root = "s.root_no" if part.parent else "s.record_no"
     return (
         f"SELECT {root}, s.{reference.field} FROM {staging.table(part.name, '_delta')} d "

@@ -31,6 +31,13 @@ _PG: dict[str, LiteralString] = {
     "texts": "text[]",
     "codes": "text[]",
 }
+_BOOKKEEPING = (
+    "record_no bigint NOT NULL",
+    "root_no bigint",
+    "raw_hash bigint NOT NULL",
+    "deleted boolean NOT NULL",
+    "version timestamptz",
+)
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
 
 
@@ -69,16 +76,11 @@ class Staging:
     def create(self, parts: Iterable[Part]) -> None:
         """Create the empty tables of every part, and the one for documents."""
         for part in parts:
-            columns = [f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)]
-            columns += [
-                "record_no bigint NOT NULL",
-                "root_no bigint",
-                "raw_hash bigint NOT NULL",
-                "deleted boolean NOT NULL",
-                "version timestamptz",
+            columns: list[LiteralString] = [
+                f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)
             ]
-            self._create(self.table(part.name), columns)
-            keys = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
+            self._create(self.table(part.name), [*columns, *_BOOKKEEPING])
+            keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
             if part.name == "document":
                 self._create(
@@ -161,7 +163,7 @@ class Staging:
         A child appears only with its root, which gives it its parent key and copied fields.
         """
         joins: list[LiteralString] = []
-        columns = ["s.record_no", "s.root_no", "s.raw_hash", "s.deleted", "s.version"]
+        columns: list[LiteralString] = ["s.record_no", "s.root_no", "s.raw_hash", "s.deleted", "s.version"]
         if part.parent is not None:
             root = self.feed.part(part.parent)
             joins.append(f"JOIN ({self.source(root)}) r ON r.record_no = s.root_no")
@@ -176,10 +178,10 @@ class Staging:
                 "AND d.location = s.location"
             )
             columns.append("coalesce(f.state, d.state, 'pending') AS state")
-            columns += [
+            columns.extend(
                 f"CASE WHEN f.state IS NOT NULL THEN f.{c} ELSE d.{c} END AS {c}"
                 for c in DOCUMENT_COLUMNS[1:]
-            ]
+            )
         return f"SELECT {', '.join(columns)} FROM {self.table(part.name)} s {' '.join(joins)}"
 
     def _expression(self, part: Part, one: Field, joins: list[LiteralString]) -> LiteralString:
@@ -190,9 +192,11 @@ class Staging:
         from_part, from_field = one.copied_from
         if from_part == part.parent:
             return f"r.{from_field}"
-        reference = next(r.field for r in part.references if r.to == from_part and not r.when)
+        reference: LiteralString = next(
+            r.field for r in part.references if r.to == from_part and not r.when
+        )
         alias = f"k_{from_part}"
-        join = (
+        join: LiteralString = (
             f"LEFT JOIN portal.{from_part} {alias} "
             f"ON {alias}.erp = '{self.refers.get(from_part, self.erp)}' "
             f"AND {alias}.key = s.{reference}"
@@ -201,7 +205,10 @@ class Staging:
             joins.append(join)
         if PARTS[from_part].feed != self.feed.name:
             return f"{alias}.{from_field}"
-        staged = f"LEFT JOIN ({self.source(PARTS[from_part])}) g_{from_part} ON g_{from_part}.key = s.{reference}"
+        staged: LiteralString = (
+            f"LEFT JOIN ({self.source(PARTS[from_part])}) g_{from_part} "
+            f"ON g_{from_part}.key = s.{reference}"
+        )
         if staged not in joins:
             joins.append(staged)
         return f"coalesce(g_{from_part}.{from_field}, {alias}.{from_field})"
@@ -211,9 +218,9 @@ def drop_orphans(connection: psycopg.Connection[Any], run_ids: Iterable[int]) ->
     """Drop what runs left that did not live to drop it themselves."""
     for run_id in run_ids:
         rows = connection.execute(
-            "SELECT format('staging.%%I', tablename) FROM pg_tables "
+            "SELECT tablename FROM pg_tables "
             "WHERE schemaname = 'staging' AND tablename LIKE %s",
             (f"run\\_{run_id}\\_%",),
         ).fetchall()
         for (name,) in rows:
-            connection.execute(f"DROP TABLE IF EXISTS {name}")
+            connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)}")

@@ -21,6 +21,7 @@ from mappings.fingerprint import fingerprint as fingerprint_of
 from mappings.vocabulary import Feed
 from portal_db import apply, delta, quarantine
 from portal_db.counts import Counts
+from portal_db.identifiers import plain_name
 from portal_db.incidents import close_incidents, join_incident
 from portal_db.ledger import (
     Batch,
@@ -214,9 +215,12 @@ class _Run:
         staging = Staging(
             connection,
             self.run_id,
-            self.batch.erp,
+            plain_name(self.batch.erp),
             self.feed,
-            self.ctx.refers(self.batch.erp, self.batch.feed),
+            {
+                part: plain_name(erp)
+                for part, erp in self.ctx.refers(self.batch.erp, self.batch.feed).items()
+            },
         )
         try:
             return self._staged(connection, staging)
