@@ -135,9 +135,7 @@ def open_accounts(connection: psycopg.Connection[Any], staging: Staging) -> None
     )
 
 
-def _log(
-    connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int
-) -> None:
+def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int) -> None:
     """Change rows with only the fields that differ; a new row holds all of its fields."""
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
     new = f"jsonb_strip_nulls({_object(part, 's')})"
@@ -165,4 +163,3 @@ def _object(part: Part, alias: LiteralString) -> LiteralString:
     pieces: list[LiteralString] = [f"'{c}', {alias}.{c}" for c in columns]
     chunks = [pieces[i : i + 40] for i in range(0, len(pieces), 40)]
     return " || ".join(f"jsonb_build_object({', '.join(c)})" for c in chunks)
-

@@ -54,7 +54,13 @@ def compute(
     keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
     staging._create(  # noqa: SLF001  the delta is one of the run's staging tables
         delta,
-        ["op text NOT NULL", "existed boolean NOT NULL", "record_no bigint", "raw_hash bigint", *keys],
+        [
+            "op text NOT NULL",
+            "existed boolean NOT NULL",
+            "record_no bigint",
+            "raw_hash bigint",
+            *keys,
+        ],
     )
     on = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
     mine = ", ".join(f"s.{c}" for c in compared(part))

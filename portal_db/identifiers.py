@@ -20,6 +20,6 @@ def plain_name(text: str) -> LiteralString:
     return cast("LiteralString", text)
 
 
-def number(value: int) -> LiteralString:
+def digits(value: int) -> LiteralString:
     """The digits of a whole number."""
     return cast("LiteralString", f"{value:d}")

@@ -16,5 +16,7 @@ def key_text(part: Part, alias: LiteralString) -> LiteralString:
     texts: list[LiteralString] = [f"{alias}.{name}::text" for name in part.key]
     if len(texts) == 1:
         return texts[0]
-    escaped: list[LiteralString] = [rf"replace(replace({text}, '\', '\\'), '|', '\|')" for text in texts]
+    escaped: list[LiteralString] = [
+        rf"replace(replace({text}, '\', '\\'), '|', '\|')" for text in texts
+    ]
     return " || '|' || ".join(escaped)

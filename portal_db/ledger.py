@@ -74,7 +74,6 @@ class PageRow:
     first_record_no: int | None = None
 
 
-
 _BATCH_COLUMNS = ", ".join(plain_name(name) for name in Batch.__dataclass_fields__)
 
 
@@ -116,7 +115,10 @@ def batch_landed(
         cursor.executemany(
             "INSERT INTO sync.batch_page (batch_id, page, part, name, file, sha256, bytes, records) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [(batch_id, p.page, p.part, p.name, p.file, p.sha256, p.bytes, p.records) for p in pages],
+            [
+                (batch_id, p.page, p.part, p.name, p.file, p.sha256, p.bytes, p.records)
+                for p in pages
+            ],
         )
     connection.execute(
         "UPDATE sync.batch SET state = 'landed', cursor_to = %s, complete = %s, "
@@ -254,7 +256,17 @@ def begin_run(
     row = connection.execute(
         "INSERT INTO sync.run (batch_id, erp, feed, kind, mapping_sha256, fingerprint, reason, "
         "actor, overrides) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (batch.id, batch.erp, batch.feed, kind, mapping_sha256, fingerprint, reason, actor, overrides),
+        (
+            batch.id,
+            batch.erp,
+            batch.feed,
+            kind,
+            mapping_sha256,
+            fingerprint,
+            reason,
+            actor,
+            overrides,
+        ),
     ).fetchone()
     return int(row[0])  # type: ignore[index]
 
@@ -315,7 +327,7 @@ def interrupted_runs(connection: psycopg.Connection[Any], erp: str, feed: str) -
     """Runs of a feed that never ended; call it only while holding the feed's turn."""
     rows = connection.execute(
         "UPDATE sync.run SET state = 'failed', finished_at = clock_timestamp(), "
-        "error = '{\"says\": \"the process ended before the run did\"}' "
+        'error = \'{"says": "the process ended before the run did"}\' '
         "WHERE erp = %s AND feed = %s AND state = 'running' RETURNING id",
         (erp, feed),
     ).fetchall()
@@ -326,9 +338,7 @@ def run_counts(connection: psycopg.Connection[Any], run_id: int) -> dict[str, Co
     """The ledger of one run, per part."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute("SELECT * FROM sync.run_part WHERE run_id = %s", (run_id,)).fetchall()
-    return {
-        row["part"]: Counts(**{n: row[n] for n in (*COUNTS, "deleted")}) for row in rows
-    }
+    return {row["part"]: Counts(**{n: row[n] for n in (*COUNTS, "deleted")}) for row in rows}
 
 
 def remember_mapping(connection: psycopg.Connection[Any], sha256: str, erp: str, text: str) -> None:

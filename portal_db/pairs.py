@@ -26,7 +26,9 @@ def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ..
     columns: dict[str, pa.Array] = {"record_no": pa.array([r[0] for r in rows], pa.int64())}
     for place, name in enumerate(fields):
         kind = part.field(name).type
-        arrow = pa.decimal128(*DECIMALS[kind]) if kind in DECIMALS else _ARROW.get(kind, pa.string())
+        arrow = (
+            pa.decimal128(*DECIMALS[kind]) if kind in DECIMALS else _ARROW.get(kind, pa.string())
+        )
         columns[f"old_{name}"] = pa.array([r[1 + 2 * place] for r in rows], arrow)
         columns[f"new_{name}"] = pa.array([r[2 + 2 * place] for r in rows], arrow)
     return pa.table(columns)

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from mappings.vocabulary import Part
-from portal_db.identifiers import number, plain_name
+from portal_db.identifiers import digits, plain_name
 from portal_db.keys import key_text
 from portal_db.ledger import Batch
 from portal_db.staging import Staging
@@ -148,13 +148,13 @@ def resolve_gone(
         staging,
         batch,
         "superseded",
-        f"q.part = '{part.name}' AND q.run_id <> {number(staging.run_id)} AND NOT EXISTS "
+        f"q.part = '{part.name}' AND q.run_id <> {digits(staging.run_id)} AND NOT EXISTS "
         f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {key_text(part, 'x')} = q.key)",
         "a complete extract no longer holds it",
     )
 
 
-def _close(  # noqa: PLR0913
+def _close(
     connection: psycopg.Connection[Any],
     staging: Staging,
     batch: Batch,
@@ -171,10 +171,7 @@ def _close(  # noqa: PLR0913
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) VALUES (%s, %s, %s, %s)",
-            [
-                (item, staging.run_id, state, json.dumps({"says": reason}))
-                for (item,) in rows
-            ],
+            [(item, staging.run_id, state, json.dumps({"says": reason})) for (item,) in rows],
         )
     return len(rows)
 

@@ -11,9 +11,8 @@ from typing import LiteralString
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import Part, Reference, When
-from portal_db.identifiers import number
+from portal_db.identifiers import digits
 from portal_db.staging import Staging
-
 
 _DEEPEST = 64
 """No navigation tree is deeper; bounds the walk through one that holds a cycle elsewhere."""
@@ -60,7 +59,10 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> Lite
             f"EXISTS (SELECT FROM {staging.table(target.name)} q "
             f"WHERE q.key = s.{reference.field} AND NOT q.deleted)"
         )
-    conditions: list[LiteralString] = [f"s.{reference.field} IS NOT NULL", *(_when(w) for w in reference.when)]
+    conditions: list[LiteralString] = [
+        f"s.{reference.field} IS NOT NULL",
+        *(_when(w) for w in reference.when),
+    ]
     root = "s.root_no" if part.parent else "s.record_no"
     return (
         f"SELECT {root}, s.{reference.field} FROM {staging.table(part.name, '_delta')} d "
@@ -100,7 +102,7 @@ def cycles(staging: Staging, part: Part, field: LiteralString) -> list[int]:
         f"(SELECT FROM {staging.table(part.name)} q WHERE q.key = p.key)), "
         f"walk AS (SELECT key AS start, above, 1 AS depth FROM now WHERE above IS NOT NULL "
         f"UNION ALL SELECT w.start, n.above, w.depth + 1 FROM walk w JOIN now n ON n.key = w.above "
-        f"WHERE n.above IS NOT NULL AND w.above <> w.start AND w.depth < {number(_DEEPEST)}) "
+        f"WHERE n.above IS NOT NULL AND w.above <> w.start AND w.depth < {digits(_DEEPEST)}) "
         f"SELECT DISTINCT n.record_no FROM walk w JOIN now n ON n.key = w.start "
         f"WHERE w.above = w.start AND n.record_no IS NOT NULL",
         (staging.erp,),

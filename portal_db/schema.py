@@ -199,7 +199,9 @@ batch_page = Table(
     Column("file", Text(), nullable=False, comment="file name in the batch's landing folder"),
     Column("sha256", Text(), nullable=False),
     Column("bytes", BigInteger(), nullable=False),
-    Column("records", BigInteger(), comment="root records as the connector or the load counted them"),
+    Column(
+        "records", BigInteger(), comment="root records as the connector or the load counted them"
+    ),
     Column("first_record_no", BigInteger(), comment="known once the batch has been read"),
     schema="sync",
 )

@@ -41,7 +41,9 @@ def _visible(part: Part) -> str:
     if part.name == "dealer":
         return f"(erp, key) IN {mine} OR (erp, account_key) IN {mine}"
     if part.name == "credit":
-        return "(dealer_erp, account_key) IN (SELECT a.erp, a.account_key FROM portal.my_accounts() a)"
+        return (
+            "(dealer_erp, account_key) IN (SELECT a.erp, a.account_key FROM portal.my_accounts() a)"
+        )
     tests = []
     if "dealer_key" in names:
         tests.append(f"({space}, dealer_key) IN {mine}")

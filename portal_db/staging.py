@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import DECIMALS, Feed, Field, Part
-from portal_db.identifiers import number, plain_name
+from portal_db.identifiers import digits, plain_name
 from portal_db.schema import spaces
 
 _PG: dict[str, LiteralString] = {
@@ -45,7 +45,7 @@ def staged_type(kind: str) -> LiteralString:
     """The column type that binary COPY fills for a field type (json travels as text)."""
     if kind in DECIMALS:
         precision, scale = DECIMALS[kind]
-        return f"numeric({number(precision)},{number(scale)})"
+        return f"numeric({digits(precision)},{digits(scale)})"
     return _PG[kind]
 
 
@@ -163,7 +163,13 @@ class Staging:
         A child appears only with its root, which gives it its parent key and copied fields.
         """
         joins: list[LiteralString] = []
-        columns: list[LiteralString] = ["s.record_no", "s.root_no", "s.raw_hash", "s.deleted", "s.version"]
+        columns: list[LiteralString] = [
+            "s.record_no",
+            "s.root_no",
+            "s.raw_hash",
+            "s.deleted",
+            "s.version",
+        ]
         if part.parent is not None:
             root = self.feed.part(part.parent)
             joins.append(f"JOIN ({self.source(root)}) r ON r.record_no = s.root_no")
@@ -172,7 +178,9 @@ class Staging:
         for space in spaces(part):
             columns.append(f"'{self.refers.get(space, self.erp)}'::text AS {space}_erp")
         if part.name == "document":
-            joins.append(f"LEFT JOIN {self.table('document', '_files')} f ON f.location = s.location")
+            joins.append(
+                f"LEFT JOIN {self.table('document', '_files')} f ON f.location = s.location"
+            )
             joins.append(
                 f"LEFT JOIN portal.document d ON d.erp = '{self.erp}' AND d.key = s.key "
                 "AND d.location = s.location"
@@ -218,8 +226,7 @@ def drop_orphans(connection: psycopg.Connection[Any], run_ids: Iterable[int]) ->
     """Drop what runs left that did not live to drop it themselves."""
     for run_id in run_ids:
         rows = connection.execute(
-            "SELECT tablename FROM pg_tables "
-            "WHERE schemaname = 'staging' AND tablename LIKE %s",
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE %s",
             (f"run\\_{run_id}\\_%",),
         ).fetchall()
         for (name,) in rows:

@@ -38,7 +38,9 @@ def staged_total(staging: Staging, part: Part, field: LiteralString) -> Decimal:
     return Decimal(row[0]) if row else Decimal(0)
 
 
-def live(staging: Staging, part: Part, condition: LiteralString, parameters: tuple[object, ...]) -> int:
+def live(
+    staging: Staging, part: Part, condition: LiteralString, parameters: tuple[object, ...]
+) -> int:
     """Live rows of a part in the portal within a scope (SQL over alias t)."""
     row = staging.connection.execute(
         f"SELECT count(*) FROM portal.{part.name} t WHERE t.erp = '{staging.erp}' "

@@ -82,7 +82,7 @@ def runs(
     """The newest runs with their counts."""
     return _rows(
         ctx,
-        f"SELECT id AS run_id, batch_id, erp, feed, kind, state, started_at, seconds, {_COUNTS}, "  # noqa: S608 - constant column names
+        f"SELECT id AS run_id, batch_id, erp, feed, kind, state, started_at, seconds, {_COUNTS}, "
         "error ->> 'says' AS error FROM sync.run "
         "WHERE (%(erp)s::text IS NULL OR erp = %(erp)s) "
         "AND (%(feed)s::text IS NULL OR feed = %(feed)s) "
@@ -121,7 +121,7 @@ def run(ctx: Context, run_id: int) -> Row:
         "pages": pages,
         "parts": _rows(
             ctx,
-            f"SELECT part, {_COUNTS} FROM sync.run_part WHERE run_id = %(id)s ORDER BY part",  # noqa: S608 - constant column names
+            f"SELECT part, {_COUNTS} FROM sync.run_part WHERE run_id = %(id)s ORDER BY part",
             {"id": run_id},
         ),
         "checks": _rows(

@@ -319,7 +319,7 @@ class _Run:
                 connection, self.batch.erp, self.batch.feed, self.batch.scope_key
             ).batch_id
 
-    def _apply(  # noqa: PLR0913
+    def _apply(
         self,
         connection: psycopg.Connection[Any],
         staging: Staging,
@@ -380,9 +380,7 @@ class _Run:
         moved = batch.mode == "delta" and cursor.cursor != batch.cursor_from
         if overtaken or moved:
             with self.ctx.connection() as other:
-                set_batch_state(
-                    other, batch.id, "superseded", "a later batch was applied first"
-                )
+                set_batch_state(other, batch.id, "superseded", "a later batch was applied first")
             raise Transient(
                 f"batch {batch.id} was overtaken by batch {cursor.batch_id}",
                 code="overtaken",
@@ -445,7 +443,12 @@ class _Run:
 
     def _hold_refused(self, connection: psycopg.Connection[Any], refused: BatchRefused) -> Outcome:
         """A transfer that contradicts itself is held with its reason; nothing of it is counted."""
-        stop = {"guard": refused.code or "refused", "says": str(refused), "measured": None, "limit": None}
+        stop = {
+            "guard": refused.code or "refused",
+            "says": str(refused),
+            "measured": None,
+            "limit": None,
+        }
         with connection.transaction():
             end_run(connection, self.run_id, RunEnd("held", {}, stops=[stop]))
             set_batch_state(connection, self.batch.id, "held", str(refused))

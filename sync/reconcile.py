@@ -81,7 +81,7 @@ def _totals(
     return totals
 
 
-def _portal(  # noqa: PLR0917 - one call
+def _portal(
     connection: psycopg.Connection[Any],
     batch: Batch,
     run_id: int,

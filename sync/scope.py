@@ -39,8 +39,9 @@ class Scope:
         """Which live rows of a root part a complete batch speaks for; None: of no row."""
         if self.field is None:
             return DeleteScope("true")
-        name: LiteralString | None = next((
-            f.name for f in part.fields if f.name == self.field), None)
+        name: LiteralString | None = next(
+            (f.name for f in part.fields if f.name == self.field), None
+        )
         if name is None:
             return None
         if self.values:
