@@ -55,7 +55,7 @@ class Field:
     absent: str | None = None
     """What an absent value becomes, as text of the type (`0001-01-01`); None is NULL."""
     copied_from: tuple[LiteralString, LiteralString] | None = None
-    """(part, field): filled by the loader from the root record or the referenced row; never mapped."""
+    """(part, field): filled by the loader from the root or the referenced row; never mapped."""
     derived_from: LiteralString | None = None
     """Filled by the loader: that field with NULL as '' (a key column must not be NULL)."""
     personal: bool = False
@@ -139,7 +139,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCheck:
-    """Old against new of a changed row: new/old equal to one of `factors` is a separator suspect."""
+    """Old against new of a changed row: new/old in `factors` is a separator suspect."""
 
     id: str
     field: LiteralString

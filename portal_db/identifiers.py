@@ -1,8 +1,8 @@
 """Text that may stand in a statement: names and numbers of ours, never a value from an ERP.
 
 psycopg takes only literal text as a statement, and the type checker follows literals through
-f-strings. What is known only at run time (an ERP's id, a run's tables) becomes such text here, after
-a look at it. Must not quote or escape: what would need it is refused.
+f-strings. What is known only at run time (an ERP's id, a run's tables) becomes such text here,
+after a look at it. Must not quote or escape: what would need it is refused.
 """
 
 from __future__ import annotations

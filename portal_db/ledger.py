@@ -113,8 +113,8 @@ def batch_landed(
     """The bytes are safe: record where they lie and what proves them whole."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO sync.batch_page (batch_id, page, part, name, file, sha256, bytes, records) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO sync.batch_page (batch_id, page, part, name, file, sha256, bytes, "
+            "records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (batch_id, p.page, p.part, p.name, p.file, p.sha256, p.bytes, p.records)
                 for p in pages

@@ -92,5 +92,5 @@ def _arrow(kind: str) -> pa.DataType:
     return _ARROW.get(kind, pa.string())
 
 
-def _cell(value: Any, kind: str) -> Any:
+def _cell(value: object, kind: str) -> object:
     return str(value) if kind == "json" and value is not None else value

@@ -149,7 +149,8 @@ def resolve_gone(
         batch,
         "superseded",
         f"q.part = '{part.name}' AND q.run_id <> {digits(staging.run_id)} AND NOT EXISTS "
-        f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {key_text(part, 'x')} = q.key)",
+        f"(SELECT FROM {staging.table(part.name, '_failed')} x "
+        f"WHERE {key_text(part, 'x')} = q.key)",
         "a complete extract no longer holds it",
     )
 
@@ -170,7 +171,8 @@ def _close(
     ).fetchall()
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) VALUES (%s, %s, %s, %s)",
+            "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) "
+            "VALUES (%s, %s, %s, %s)",
             [(item, staging.run_id, state, json.dumps({"says": reason})) for (item,) in rows],
         )
     return len(rows)
@@ -210,8 +212,8 @@ def ready_to_retry(
             f"SELECT q.batch_id, q.part, q.record_no FROM sync.quarantine q "
             f"WHERE q.state = 'open' AND q.retry_until IS NOT NULL AND EXISTS "
             f"(SELECT FROM jsonb_to_recordset(q.waits_for) AS w(erp text, part text, key text) "
-            f"JOIN portal.{plain_name(name)} p ON p.erp = w.erp AND p.key = w.key AND p.deleted_at IS NULL "
-            f"WHERE w.part = %s AND w.erp = %s)",
+            f"JOIN portal.{plain_name(name)} p ON p.erp = w.erp AND p.key = w.key "
+            f"AND p.deleted_at IS NULL WHERE w.part = %s AND w.erp = %s)",
             (name, erp),
         ).fetchall()
         for batch_id, part, number in rows:

@@ -51,8 +51,10 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> Lite
     on = " AND ".join(f"s.{k} = d.{k}" for k in part.key)
     target = PARTS[reference.to]
     there: list[LiteralString] = [
-        f"EXISTS (SELECT FROM portal.{target.name} p WHERE p.erp = %s "
-        f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL{_kept(staging, target, erp)})"
+        (
+            f"EXISTS (SELECT FROM portal.{target.name} p WHERE p.erp = %s "
+            f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL{_kept(staging, target, erp)})"
+        )
     ]
     if target.feed == staging.feed.name and erp == staging.erp:
         there.append(

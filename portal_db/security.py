@@ -69,9 +69,14 @@ def row_security_sql() -> str:
         lines += [
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;",
             f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY;",
-            f"CREATE POLICY synced ON {table} FOR ALL TO waybill_sync USING (true) WITH CHECK (true);",
-            f"CREATE POLICY seen ON {table} FOR SELECT TO waybill_owner, waybill_review, "
-            "waybill_auditor USING (true);",
+            (
+                f"CREATE POLICY synced ON {table} FOR ALL TO waybill_sync "
+                "USING (true) WITH CHECK (true);"
+            ),
+            (
+                f"CREATE POLICY seen ON {table} FOR SELECT TO waybill_owner, waybill_review, "
+                "waybill_auditor USING (true);"
+            ),
             f"CREATE POLICY own ON {table} FOR SELECT TO waybill_portal_app USING ({visible});",
             f"GRANT SELECT ON {table} TO waybill_portal_app;",
         ]

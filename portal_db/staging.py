@@ -173,10 +173,10 @@ class Staging:
         if part.parent is not None:
             root = self.feed.part(part.parent)
             joins.append(f"JOIN ({self.source(root)}) r ON r.record_no = s.root_no")
-        for one in part.fields:
-            columns.append(f"{self._expression(part, one, joins)} AS {one.name}")
-        for space in spaces(part):
-            columns.append(f"'{self.refers.get(space, self.erp)}'::text AS {space}_erp")
+        columns.extend(f"{self._expression(part, one, joins)} AS {one.name}" for one in part.fields)
+        columns.extend(
+            f"'{self.refers.get(space, self.erp)}'::text AS {space}_erp" for space in spaces(part)
+        )
         if part.name == "document":
             joins.append(
                 f"LEFT JOIN {self.table('document', '_files')} f ON f.location = s.location"

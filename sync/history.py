@@ -234,9 +234,9 @@ def _key_words(key: str | None) -> str | None:
     if key is None:
         return None
     words = [""]
-    for token in re.findall(r"\\.|\||[^\\|]+", key):
-        if token == "|":
+    for piece in re.findall(r"\\.|\||[^\\|]+", key):
+        if piece == "|":
             words.append("")
         else:
-            words[-1] += token.removeprefix("\\") if len(token) > 1 else token
+            words[-1] += piece.removeprefix("\\") if len(piece) > 1 else piece
     return " ".join(words)

@@ -87,7 +87,7 @@ class Order:
     reason: str | None = None
     actor: str | None = None
     replaces_newer: bool = False
-    """A replay of everything since a batch: later rows are reloaded too, so nothing is overtaken."""
+    """A replay of everything since a batch: later rows are reloaded, so nothing is overtaken."""
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -178,7 +178,7 @@ class _Run:
         if self.order.kind != "load":
             return None
         state = self.batch.state
-        if state in {"landed"}:
+        if state == "landed":
             return None
         if state in {"applied", "held"}:
             return self._recorded()

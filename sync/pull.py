@@ -308,7 +308,7 @@ def _abandon(ctx: Context, batch_id: int, folder: str, error: BaseException) -> 
 
 
 def freshness_of(server_at: datetime | None, pulled_at: datetime) -> datetime:
-    """When the values of a batch were observed: the ERP's clock where it is near ours, else ours."""
+    """When the values of a batch were observed: the ERP's clock if it is near ours, else ours."""
     if server_at is not None and abs(server_at - pulled_at) < timedelta(minutes=5):
         return min(server_at, pulled_at)
     return pulled_at

@@ -101,7 +101,8 @@ def _portal(
         f"AND later.finished_at > mine.finished_at AND later.state = 'done' "
         f"JOIN sync.run_part p ON p.run_id = later.id AND p.part = '{plain_name(part)}' "
         f"WHERE mine.id = %s) "
-        f"FROM portal.{plain_name(part)} t WHERE t.erp = %s AND t.deleted_at IS NULL AND {deletes.condition}",
+        f"FROM portal.{plain_name(part)} t WHERE t.erp = %s AND t.deleted_at IS NULL "
+        f"AND {deletes.condition}",
         (run_id, batch.erp, *deletes.parameters),
     ).fetchone()
     live, stale, later = (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
