@@ -41,6 +41,7 @@ class Batch:
     mapping_sha256: str
     pages: int
     bytes: int
+    documents: int
     pulled_at: datetime
     server_at: datetime | None
     superseded_by: int | None
@@ -109,6 +110,7 @@ def batch_landed(
     content_sha256: str,
     manifest_sha256: str,
     server_at: datetime | None,
+    documents: int = 0,
 ) -> None:
     """The bytes are safe: record where they lie and what proves them whole."""
     with connection.cursor() as cursor:
@@ -123,7 +125,7 @@ def batch_landed(
     connection.execute(
         "UPDATE sync.batch SET state = 'landed', cursor_to = %s, complete = %s, "
         "complete_reason = %s, landing = %s, content_sha256 = %s, manifest_sha256 = %s, "
-        "pages = %s, bytes = %s, server_at = %s WHERE id = %s",
+        "pages = %s, bytes = %s, server_at = %s, documents = %s WHERE id = %s",
         (
             cursor_to,
             complete,
@@ -134,6 +136,7 @@ def batch_landed(
             len(pages),
             sum(p.bytes for p in pages),
             server_at,
+            documents,
             batch_id,
         ),
     )

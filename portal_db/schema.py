@@ -176,6 +176,7 @@ batch = Table(
     Column("mapping_sha256", Text(), nullable=False),
     Column("pages", Integer(), nullable=False, server_default="0"),
     Column("bytes", BigInteger(), nullable=False, server_default="0"),
+    Column("documents", Integer(), nullable=False, server_default="0", comment="asked for anew"),
     _now("pulled_at"),
     Column("server_at", DateTime(timezone=True)),
     Column("superseded_by", BigInteger()),

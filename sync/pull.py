@@ -247,8 +247,6 @@ def _seal(
     content = hashlib.sha256()
     for page in landed.pages:
         content.update(f"{page.part}\n{page.sha256}\n".encode())
-    for file in landed.files:
-        content.update(f"{file['location']}\n{file['sha256'] or file['state']}\n".encode())
     manifest = {
         "erp": mapping.erp,
         "batch": batch_id,
@@ -291,6 +289,7 @@ def _seal(
             content_sha256=content.hexdigest(),
             manifest_sha256=manifest_sha256,
             server_at=server_at,
+            documents=len(landed.files),
         )
         batch = read_batch(connection, batch_id)
         if batch is not None:

@@ -1074,6 +1074,7 @@ CREATE TABLE sync.batch (
 	mapping_sha256 TEXT NOT NULL,
 	pages INTEGER DEFAULT '0' NOT NULL,
 	bytes BIGINT DEFAULT '0' NOT NULL,
+	documents INTEGER DEFAULT '0' NOT NULL,
 	pulled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	server_at TIMESTAMP WITH TIME ZONE,
 	superseded_by BIGINT,
@@ -1087,6 +1088,7 @@ COMMENT ON COLUMN sync.batch.scope_key IS ''''' = the whole feed';
 COMMENT ON COLUMN sync.batch.scope IS 'field and values, or field and since';
 COMMENT ON COLUMN sync.batch.landing IS 'folder below the landing store';
 COMMENT ON COLUMN sync.batch.content_sha256 IS 'over the SHA-256 of all pages, in order';
+COMMENT ON COLUMN sync.batch.documents IS 'asked for anew';
 CREATE TABLE sync.batch_page (
 	batch_id BIGINT NOT NULL,
 	page INTEGER NOT NULL,
