@@ -139,7 +139,9 @@ def reconcile(loaded: dict[str, Any]) -> None:
     run_id = int(loaded["run_id"])
     if loaded["state"] == "held":
         _skip(f"run {run_id} is held: `waybill run {run_id}` says why")
-    erp, feed = get_current_context()["dag"].dag_id.rsplit("__", 1)
+    # every running task has its DAG
+    dag = get_current_context()["dag"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    erp, feed = dag.dag_id.rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
             if not row["agrees"]:

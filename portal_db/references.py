@@ -53,7 +53,8 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> Lite
     there: list[LiteralString] = [
         (
             f"EXISTS (SELECT FROM portal.{target.name} p WHERE p.erp = %s "
-            f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL{_kept(staging, target, erp)})"
+            f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL"
+            f"{_kept(staging, target, erp)})"
         )
     ]
     if target.feed == staging.feed.name and erp == staging.erp:

@@ -241,7 +241,7 @@ class Settling:
     def counts(
         self, part: Part, *, inserted: int, updated: int, tombstones: int, vanished: int
     ) -> Counts:
-        """The ledger of one part; `unchanged` is counted from staging, never worked out from read."""
+        """The ledger of one part; `unchanged` is counted from staging, not worked out from read."""
         staged = self.staging.count(part, "true" if part.parent is None else "root_no IS NOT NULL")
         return Counts(
             read=self.intake.read.get(part.name, 0),
