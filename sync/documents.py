@@ -28,7 +28,7 @@ _GIVE_UP_AFTER = 5
 _MEDIA = {"pdf": "application/pdf", "ubl": "application/xml", "cii": "application/xml"}
 
 
-def fetch(  # noqa: PLR0913  one call site
+def fetch(
     ctx: Context,
     mapping: ErpMapping,
     folder: str,
@@ -75,7 +75,7 @@ def fetch(  # noqa: PLR0913  one call site
     return rows
 
 
-def _named(  # noqa: PLR0913
+def _named(
     ctx: Context,
     mapping: ErpMapping,
     folder: str,

@@ -73,7 +73,7 @@ class Intake:
         return starts[place][1] if place >= 0 else None
 
 
-def take_in(  # noqa: PLR0913  one call site
+def take_in(
     ctx: Context,
     mapping: ErpMapping,
     feed: Feed,
@@ -126,7 +126,7 @@ def _items(
             intake.starts.setdefault(reading.part, []).append((start, page.page))
 
 
-def _chunk(  # noqa: PLR0913
+def _chunk(
     feed: Feed,
     maps: Mapping[str, Mapper],
     chunk: RawChunk,
@@ -222,7 +222,11 @@ def _add_up(reading: Reading, chunk: RawChunk, intake: Intake) -> None:
     key = (chunk.part, trailer.total_of)
     column = chunk.columns[trailer.total_of].combine_chunks()
     typed = column_of(
-        _TOTAL, [column], (f"decimal_{trailer.decimal}",), None, StepContext("UTC", (trailer.total_of,))
+        _TOTAL,
+        [column],
+        (f"decimal_{trailer.decimal}",),
+        None,
+        StepContext("UTC", (trailer.total_of,)),
     )
     before = intake.sums.get(key, Decimal(0))
     if before is None or any(mask.true_count for _, mask in typed.bad):

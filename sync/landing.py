@@ -79,7 +79,7 @@ class Landing:
         """The manifest of a batch. Raises Misconfigured (code `evidence`) where it is gone."""
         try:
             with self._fs.open(f"{self._root}/{folder}/{MANIFEST}", "rb") as source:
-                return cast("dict[str, Any]", json.load(source))
+                return cast("dict[str, Any]", json.loads(source.read()))
         except FileNotFoundError:
             raise _gone(self.location(folder, MANIFEST)) from None
 

@@ -107,7 +107,7 @@ def _clean_up(ctx: Context, erp: str, feed: str) -> None:
         ctx.landing.remove(ctx.landing.folder(erp, feed, batch_id))
 
 
-def _pull_once(  # noqa: PLR0913  one call site; each is a part of the batch
+def _pull_once(
     ctx: Context,
     mapping: ErpMapping,
     feed: str,
@@ -151,7 +151,7 @@ class _Landed:
         self.started_at = datetime.now(UTC)
 
 
-def _land(  # noqa: PLR0913
+def _land(
     ctx: Context,
     mapping: ErpMapping,
     feed: str,
@@ -186,7 +186,7 @@ def _land(  # noqa: PLR0913
     return landed
 
 
-def _land_source(  # noqa: PLR0913
+def _land_source(
     ctx: Context,
     connector: Connector,
     reading: Reading,
@@ -229,7 +229,7 @@ def _counted(content: Iterable[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _seal(  # noqa: PLR0913
+def _seal(
     ctx: Context,
     batch_id: int,
     folder: str,
@@ -307,7 +307,7 @@ def _abandon(ctx: Context, batch_id: int, folder: str, error: BaseException) -> 
 
 
 def freshness_of(server_at: datetime | None, pulled_at: datetime) -> datetime:
-    """When the values of a batch were observed: the ERP's clock where it is near ours, else ours."""
+    """When the values of a batch were observed: the ERP's clock if it is near ours, else ours."""
     if server_at is not None and abs(server_at - pulled_at) < timedelta(minutes=5):
         return min(server_at, pulled_at)
     return pulled_at

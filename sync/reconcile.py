@@ -14,6 +14,7 @@ import psycopg
 from mappings.errors import Misconfigured
 from portal_db.counts import Counts
 from portal_db.delta import DeleteScope
+from portal_db.identifiers import plain_name
 from portal_db.ledger import Batch, read_batch, read_pages, run_counts
 from quality.reconcile import Comparison, Total, compare
 from sync.context import Context, declared
@@ -98,9 +99,10 @@ def _portal(
         f"(SELECT coalesce(sum(p.inserted - p.deleted), 0) FROM sync.run mine "
         f"JOIN sync.run later ON later.erp = mine.erp AND later.feed = mine.feed "
         f"AND later.finished_at > mine.finished_at AND later.state = 'done' "
-        f"JOIN sync.run_part p ON p.run_id = later.id AND p.part = '{part}' "
+        f"JOIN sync.run_part p ON p.run_id = later.id AND p.part = '{plain_name(part)}' "
         f"WHERE mine.id = %s) "
-        f"FROM portal.{part} t WHERE t.erp = %s AND t.deleted_at IS NULL AND {deletes.condition}",
+        f"FROM portal.{plain_name(part)} t WHERE t.erp = %s AND t.deleted_at IS NULL "
+        f"AND {deletes.condition}",
         (run_id, batch.erp, *deletes.parameters),
     ).fetchone()
     live, stale, later = (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)

@@ -31,7 +31,13 @@ def release(
             code="not_releasable",
             remedy="Ask the ERP's side for the file again, or refuse it with `waybill refuse`.",
         )
-    audit(ctx, actor, "release", f"run {run_id}", {"batch": batch_id, "guards": guards, "reason": reason})
+    audit(
+        ctx,
+        actor,
+        "release",
+        f"run {run_id}",
+        {"batch": batch_id, "guards": guards, "reason": reason},
+    )
     order = Order(
         kind="release",
         overrides=frozenset(guards),
@@ -47,7 +53,13 @@ def refuse(ctx: Context, run_id: int, *, reason: str, actor: str) -> None:
     batch_id, guards, _ = _held(ctx, run_id, reason)
     with ctx.connection() as connection, connection.transaction():
         set_batch_state(connection, batch_id, "refused", f"refused by {actor}: {reason}")
-    audit(ctx, actor, "refuse", f"run {run_id}", {"batch": batch_id, "guards": guards, "reason": reason})
+    audit(
+        ctx,
+        actor,
+        "refuse",
+        f"run {run_id}",
+        {"batch": batch_id, "guards": guards, "reason": reason},
+    )
 
 
 def audit(ctx: Context, actor: str, action: str, subject: str, detail: dict[str, object]) -> None:
@@ -71,7 +83,9 @@ def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str |
         raise Misconfigured(f"there is no run {run_id}", code="run", remedy="See `waybill runs`.")
     if row[1] != "held":
         raise Misconfigured(
-            f"run {run_id} is {row[1]}, not held", code="run", remedy="See `waybill runs --state held`."
+            f"run {run_id} is {row[1]}, not held",
+            code="run",
+            remedy="See `waybill runs --state held`.",
         )
     if batch.state != "held":
         raise Misconfigured(

@@ -172,6 +172,7 @@ def test_check_says_what_to_do_about_a_wrong_password(
     anvil: Any, waybill: Run, settings: Settings
 ) -> None:
     known = read_connections(settings)["anvil"]
+    assert isinstance(known, dict)
     change_connections(settings, {"anvil": {**known, "password": "forgotten-one"}})
     code, out, err = waybill("check", "anvil")
     assert code == cli.MISCONFIGURED
