@@ -17,7 +17,7 @@ from typing import Any, Literal
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from mappings.errors import BatchRefused, Misconfigured, Transient, WaybillError
+from mappings.errors import BatchRefused, Misconfigured, NotNow, Transient, WaybillError
 from mappings.fingerprint import fingerprint as fingerprint_of
 from mappings.vocabulary import Feed
 from portal_db import apply, delta, quarantine
@@ -192,6 +192,12 @@ class _Run:
             return None
         if state in {"applied", "held"}:
             return self._recorded()
+        if state == "superseded":
+            raise NotNow(
+                f"batch {self.batch.id} is superseded ({self.batch.state_reason})",
+                code="overtaken",
+                remedy="Nothing to do: the later batch speaks for the feed.",
+            )
         raise Misconfigured(
             f"batch {self.batch.id} is {state} ({self.batch.state_reason})",
             code="batch",
@@ -396,10 +402,10 @@ class _Run:
         if overtaken or moved:
             with self.ctx.connection() as other:
                 set_batch_state(other, batch.id, "superseded", "a later batch was applied first")
-            raise Transient(
+            raise NotNow(
                 f"batch {batch.id} was overtaken by batch {cursor.batch_id}",
                 code="overtaken",
-                remedy="Pull the feed again.",
+                remedy="Nothing to do: the later batch speaks for the feed.",
             )
 
     def _close(
