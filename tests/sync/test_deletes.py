@@ -11,7 +11,7 @@ from tests.sync.far_side import csv_feed, dealer, dealers, invoice, line, page_f
 from tests.sync.world import World, counted
 
 
-def test_CUR_9_key_absent_from_a_complete_extract_is_soft_deleted(world: World) -> None:
+def test_cur_9_key_absent_from_a_complete_extract_is_soft_deleted(world: World) -> None:
     """A key absent from a complete batch is soft-deleted; its row stays, with when."""
     world.map("mill", {"customers": csv_feed("customers", [])})
     world.mill.put("dealer", dealers(*range(10)))
@@ -39,7 +39,7 @@ def test_a_key_that_returns_is_inserted(world: World) -> None:
     assert logged == [("delete",), ("insert",)]
 
 
-def test_CUR_9_paged_extract_that_misses_its_declared_count_deletes_nothing(world: World) -> None:
+def test_cur_9_paged_extract_that_misses_its_declared_count_deletes_nothing(world: World) -> None:
     """Every declared total met; without such proof the batch adds and changes only."""
     world.map("forge", {"customers": page_feed("customers")})
     world.forge.put("dealer", dealers(*range(10)))
@@ -52,7 +52,7 @@ def test_CUR_9_paged_extract_that_misses_its_declared_count_deletes_nothing(worl
     assert len(world.keys("dealer")) == 10
 
 
-def test_CUR_9_failed_pull_changes_nothing(world: World) -> None:
+def test_cur_9_failed_pull_changes_nothing(world: World) -> None:
     """A pull that breaks off leaves an abandoned batch, no evidence and the portal as it was."""
     world.map("forge", {"customers": page_feed("customers")})
     world.forge.put("dealer", dealers(*range(10)))
@@ -70,7 +70,7 @@ def test_CUR_9_failed_pull_changes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("erp", ["mill", "forge"])
-def test_CUR_9_empty_extract_deletes_nothing(world: World, erp: str) -> None:
+def test_cur_9_empty_extract_deletes_nothing(world: World, erp: str) -> None:
     """An empty or header-only extract is held, whatever it proves."""
     build = csv_feed if erp == "mill" else page_feed
     far = world.mill if erp == "mill" else world.forge
@@ -85,7 +85,7 @@ def test_CUR_9_empty_extract_deletes_nothing(world: World, erp: str) -> None:
     assert world.batch_state(second.batch_id) == "held"
 
 
-def test_SFTP_13_zero_byte_file_deletes_nothing(world: World) -> None:
+def test_sftp_13_zero_byte_file_deletes_nothing(world: World) -> None:
     """A file without a byte is refused or held, never "delete everything"."""
     world.map("mill", {"customers": csv_feed("customers", [])})
     world.mill.put("dealer", dealers(*range(10)))
@@ -99,7 +99,7 @@ def test_SFTP_13_zero_byte_file_deletes_nothing(world: World) -> None:
     assert len(world.keys("dealer")) == 10
 
 
-def test_SFTP_13_header_only_file_of_a_second_part_deletes_nothing(world: World) -> None:
+def test_sftp_13_header_only_file_of_a_second_part_deletes_nothing(world: World) -> None:
     """Empty extracts never delete: that holds for every root of a feed, not for its main one."""
     world.map("mill", {"products": csv_feed("products", ["category"])})
     world.mill.put("product", [product("P1"), product("P2")])
@@ -111,7 +111,7 @@ def test_SFTP_13_header_only_file_of_a_second_part_deletes_nothing(world: World)
 
 
 @pytest.mark.parametrize(("count", "trailer"), [(12, True), (None, False)])
-def test_CSV_13_truncated_file_is_held_and_deletes_nothing(
+def test_csv_13_truncated_file_is_held_and_deletes_nothing(
     world: World, count: int | None, trailer: bool  # noqa: FBT001  a case of the test
 ) -> None:
     """Missing trailer, or one that counts otherwise: the whole file is held."""

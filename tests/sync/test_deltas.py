@@ -47,7 +47,7 @@ def cursor(world: World) -> str:
     return split_cursors(world.one("SELECT cursor FROM sync.cursor"))["dealer"]
 
 
-def test_CUR_1_next_pull_starts_behind_its_cursor(forge: World) -> None:
+def test_cur_1_next_pull_starts_behind_its_cursor(forge: World) -> None:
     """Overlap: rows committed late are picked up although their stamp is older."""
     forge.forge.put("dealer", [at(2, "D9")])
     second = forge.run("forge", "customers")
@@ -57,7 +57,7 @@ def test_CUR_1_next_pull_starts_behind_its_cursor(forge: World) -> None:
     assert cursor(forge) == "2026-01-10T10:03:00Z", "the cursor never goes back"
 
 
-def test_CUR_2_overlap_read_again_is_idempotent(forge: World) -> None:
+def test_cur_2_overlap_read_again_is_idempotent(forge: World) -> None:
     """Rows of the overlap are unchanged; one added with the same stamp is applied once."""
     before = forge.versions("dealer")
     forge.forge.put("dealer", [at(2, "D2"), at(3, "D3"), at(3, "D4")])
@@ -69,7 +69,7 @@ def test_CUR_2_overlap_read_again_is_idempotent(forge: World) -> None:
     assert forge.keys("dealer") == {"D1", "D2", "D3", "D4"}
 
 
-def test_CUR_3_cursor_is_the_largest_text_that_was_read(forge: World) -> None:
+def test_cur_3_cursor_is_the_largest_text_that_was_read(forge: World) -> None:
     """Not rounded, not reformatted: seven digits stay seven digits."""
     stamp = "2026-01-10T10:20:00.1234567Z"
     feed = delta_feed()
@@ -80,7 +80,7 @@ def test_CUR_3_cursor_is_the_largest_text_that_was_read(forge: World) -> None:
     assert cursor(forge) == stamp
 
 
-def test_CUR_8_cursor_moves_only_with_the_data(forge: World) -> None:
+def test_cur_8_cursor_moves_only_with_the_data(forge: World) -> None:
     """A pull that breaks, and a load that did not happen yet, leave it where it was."""
     forge.forge.put("dealer", [at(30, "D4")], [at(40, "D5")])
     forge.forge.status["dealer", 2] = 404
@@ -102,7 +102,7 @@ def test_a_delta_never_deletes_what_it_does_not_hold(forge: World) -> None:
     assert forge.keys("dealer") == {"D1", "D2", "D3"}
 
 
-def test_CUR_11_tombstone_deletes_only_its_key(forge: World) -> None:
+def test_cur_11_tombstone_deletes_only_its_key(forge: World) -> None:
     """It counts as updated if it removes a row, else unchanged."""
     forge.forge.put("dealer", [removed(9, "D2"), removed(9, "D99")])
     second = forge.run("forge", "customers")
@@ -114,7 +114,7 @@ def test_CUR_11_tombstone_deletes_only_its_key(forge: World) -> None:
 
 
 @pytest.mark.parametrize("key", ["D2", "D9"])
-def test_CUR_11_delete_and_recreate_in_one_page_ends_as_present(forge: World, key: str) -> None:
+def test_cur_11_delete_and_recreate_in_one_page_ends_as_present(forge: World, key: str) -> None:
     """The last of one key counts; the one before is superseded."""
     forge.forge.put("dealer", [removed(8, key), at(9, key, name="again")])
     second = forge.run("forge", "customers")
@@ -123,7 +123,7 @@ def test_CUR_11_delete_and_recreate_in_one_page_ends_as_present(forge: World, ke
     assert forge.rows("dealer", "name")[key] == "again"
 
 
-def test_CUR_11_create_and_delete_in_one_page_ends_as_gone(forge: World) -> None:
+def test_cur_11_create_and_delete_in_one_page_ends_as_gone(forge: World) -> None:
     """The other way round."""
     forge.forge.put("dealer", [at(8, "D2", name="short-lived"), removed(9, "D2")])
     second = forge.run("forge", "customers")
@@ -139,7 +139,7 @@ def test_a_deleted_key_that_returns_is_inserted(forge: World) -> None:
     assert counted(forge.run("forge", "customers")) == {"read": 1, "inserted": 1}
 
 
-def test_CSV_14_version_decides_which_of_one_key_wins(forge: World) -> None:
+def test_csv_14_version_decides_which_of_one_key_wins(forge: World) -> None:
     """A delta with a version: the last one by version wins, wherever it stands."""
     forge.forge.put("dealer", [at(9, "D2", name="newest"), at(8, "D2", name="older")])
     assert counted(forge.run("forge", "customers")) == {"read": 2, "updated": 1, "superseded": 1}

@@ -60,7 +60,7 @@ def test_a_held_run_does_not_count_as_loaded(world: World) -> None:
         world.pull("mill", "prices")
 
 
-def test_CUR_14_child_before_parent_is_deferred_and_applied_when_it_lands(mill: World) -> None:
+def test_cur_14_child_before_parent_is_deferred_and_applied_when_it_lands(mill: World) -> None:
     """Deferred: in quarantine with reason missing_parent and retry_until; then a retry run."""
     mill.mill.put("price", [price("H1"), own_price("H2", "D9"), own_price("H3", "D1")])
     outcome = mill.sync("mill", "prices")

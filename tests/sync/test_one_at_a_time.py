@@ -65,7 +65,7 @@ def test_a_wish_during_the_load_is_answered_too(world: World) -> None:
 
     def progress(step: str, done: int, total: int | None) -> None:
         del done, total
-        if step == "apply" and not asked:
+        if step == "compare" and not asked:
             asked.append(True)
             want(world.ctx, "forge", "customers", "")
             world.forge.put("dealer", dealers(1, 2))

@@ -47,7 +47,7 @@ def forge(world: World) -> World:
     return world
 
 
-def test_CUR_13_an_older_batch_never_overwrites_a_newer_one(world: World) -> None:
+def test_cur_13_an_older_batch_never_overwrites_a_newer_one(world: World) -> None:
     """Batches of one scope are applied in their order only."""
     world.map("forge", {"customers": page_feed("customers")})
     world.forge.put("dealer", [dealer("D1", name="old")])

@@ -24,7 +24,7 @@ def night(world: World, status: str, **more: object) -> dict[str, int]:
     return counted(world.run("mill", "customers"))
 
 
-def test_DLQ_7_the_same_key_failing_again_adds_an_attempt(mill: World) -> None:
+def test_dlq_7_the_same_key_failing_again_adds_an_attempt(mill: World) -> None:
     """Same key fails again → same item, attempt + 1; old attempts are kept."""
     first = mill.items()["D9"]
     assert first["raw"] and '"odd"' in first["raw"]
@@ -37,7 +37,7 @@ def test_DLQ_7_the_same_key_failing_again_adds_an_attempt(mill: World) -> None:
     assert attempts == [("rejected", "odd"), ("rejected", "worse")]
 
 
-def test_DLQ_7_a_good_record_of_the_key_ends_the_item(mill: World) -> None:
+def test_dlq_7_a_good_record_of_the_key_ends_the_item(mill: World) -> None:
     """Later success → superseded, with the run that did it."""
     assert night(mill, "active") == {"read": 10, "unchanged": 9, "inserted": 1}
     assert mill.items() == {}

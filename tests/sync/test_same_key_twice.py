@@ -17,14 +17,14 @@ def mill(world: World) -> World:
     return world
 
 
-def test_CSV_14_identical_copies_are_superseded(mill: World) -> None:
+def test_csv_14_identical_copies_are_superseded(mill: World) -> None:
     """Identical → one stays, the others are superseded."""
     mill.mill.put("dealer", dealers(*range(10), 3, 3))
     assert counted(mill.run("mill", "customers")) == {"read": 12, "unchanged": 10, "superseded": 2}
     assert mill.items() == {}
 
 
-def test_CSV_14_different_copies_in_a_snapshot_are_all_quarantined(mill: World) -> None:
+def test_csv_14_different_copies_in_a_snapshot_are_all_quarantined(mill: World) -> None:
     """Otherwise all copies are quarantined; the stored row stays and says since when."""
     copies = [dealer("D3", name="a"), dealer("D3", name="b")]
     mill.mill.put("dealer", [*dealers(0, 1, 2, 4, 5, 6, 7, 8, 9), *copies])
@@ -36,7 +36,7 @@ def test_CSV_14_different_copies_in_a_snapshot_are_all_quarantined(mill: World) 
 
 
 @pytest.mark.parametrize("bad_first", [True, False])
-def test_CSV_14_a_good_and_a_bad_copy_are_both_quarantined(
+def test_csv_14_a_good_and_a_bad_copy_are_both_quarantined(
     mill: World, bad_first: bool  # noqa: FBT001  a case of the test
 ) -> None:
     """They are not identical: which one is right is not ours to guess."""

@@ -37,7 +37,12 @@ class World:
         """Let the ERPs listen and write the file of connections."""
         self.mill.start()
         self.forge.start()
-        self._connections = {"mill": self.mill.connection(), "forge": self.forge.connection()}
+        self.connect("mill", self.mill.connection())
+        self.connect("forge", self.forge.connection())
+
+    def connect(self, erp: str, connection: dict[str, object]) -> None:
+        """Add an ERP to the file of connections."""
+        self._connections[erp] = connection
         self.settings.connections_file.write_text(json.dumps(self._connections), encoding="utf-8")
         self.settings.connections_file.chmod(0o600)
 
