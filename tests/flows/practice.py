@@ -29,12 +29,20 @@ WIDE_WORLD = ("wwi_soap", "wwi_rest", "wwi_sftp")
 class Practice:
     """Three servers on loopback and what reads them. `names`: SOAP, OData, SFTP."""
 
-    def __init__(self, dataset: Dataset, names: tuple[str, str, str], url: str, home: Path) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        names: tuple[str, str, str],
+        url: str,
+        home: Path,
+        *,
+        mappings: Path | None = None,
+    ) -> None:
         self.names = names
         home.mkdir(parents=True, exist_ok=True)
-        folder = "wwi" if names == WIDE_WORLD else "erps"
+        folder = REPOSITORY / "mappings" / ("wwi" if names == WIDE_WORLD else "erps")
         self.settings = Settings.read(
-            {}, home=home, database_url=url, mappings=(REPOSITORY / "mappings" / folder,)
+            {}, home=home, database_url=url, mappings=(mappings or folder,)
         )
         soap, odata, sftp = (dataset.of(name) for name in names)
         self.soap = SoapErp(soap, user="waybill", password=PASSWORD)
@@ -68,6 +76,11 @@ class Practice:
         self.db.close()
         for server in self.servers.values():
             server.stop()
+
+    def connect(self, erp: str, **changes: Any) -> None:
+        """Change an ERP's connection; without a change, back to how it is reached."""
+        changed = {**self.servers[erp].connection(), **changes}
+        change_connections(self.settings, {erp: changed})
 
     def forget(self) -> None:
         """As a new process: open everything again when it is next needed."""

@@ -107,12 +107,18 @@ def _expected(dataset: Dataset, name: str) -> list[tuple[Any, ...]]:
     fields = _columns(PARTS[name])
     rows = dataset[name].select(["erp", *(f.name for f in fields)]).to_pylist()
     return [
-        _plain((row["erp"], *(_value(f, row[f.name]) for f in fields))) for row in rows
+        _plain((row["erp"], *(_value(f, row[f.name], row["erp"]) for f in fields)))
+        for row in rows
     ]
 
 
-def _value(field: Field, value: Any) -> Any:
-    """A value as the portal holds it: an absent start of validity is the first of all days."""
+def _value(field: Field, value: Any, erp: str = "") -> Any:
+    """A value as the portal holds it: an absent start of validity is the first of all days.
+
+    `anvil` answers in XML, where a list without an element and no list are the same text.
+    """
+    if erp == "anvil" and value == []:
+        return None
     if value is None and field.absent is not None:
         return date.fromisoformat(field.absent) if field.type == "date" else field.absent
     if field.type == "json" and value is not None:
@@ -162,7 +168,7 @@ def test_a_night_without_a_change_counts_everything_as_unchanged(nights: Nights)
 def test_what_an_erp_no_longer_has_is_deleted_softly(nights: Nights) -> None:
     gone = 0
     for name in SYNCED:
-        key = [*(("erp",)), *KEYS[name]]
+        key = ["erp", *KEYS[name]]
         before = {tuple(r.values()) for r in nights.first[name].select(key).to_pylist()}
         after = {tuple(r.values()) for r in nights.later[name].select(key).to_pylist()}
         fields = [PARTS[name].field(k) for k in KEYS[name]]
