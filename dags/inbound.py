@@ -60,7 +60,9 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
         tags=pages.tags(erp.erp, feed_name, mapping),
         doc_md=pages.feed_page(erp, feed_name),
     ) as dag:
-        reconcile(load(pull(erp.erp, feed_name)))
+        landed: Any = pull(erp.erp, feed_name)  # Airflow hands the value on, not the XComArg
+        loaded: Any = load(landed)
+        reconcile(loaded)
     return dag
 
 
@@ -137,7 +139,8 @@ def reconcile(loaded: dict[str, Any]) -> None:
     run_id = int(loaded["run_id"])
     if loaded["state"] == "held":
         _skip(f"run {run_id} is held: `waybill run {run_id}` says why")
-    erp, feed = get_current_context()["dag"].dag_id.rsplit("__", 1)
+    context_of_task: Any = get_current_context()
+    erp, feed = str(context_of_task["dag"].dag_id).rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
             if not row["agrees"]:
