@@ -90,7 +90,7 @@ def take_in(  # noqa: PLR0913  one call site
         first = {part.name: 1, **{child.part: 1 for child in reading.plan.children}}
         for page in (p for p in pages if p.part == reading.part):
             start = first[part.name]
-            with ctx.landing.open_page(batch.landing or "", page.file) as content:
+            with ctx.landing.open_page(batch.landing or "", page.file, page.sha256) as content:
                 for item in read_page(content, reading.plan, page.page, first):
                     if isinstance(item, RawChunk):
                         _add_up(reading, item, intake)

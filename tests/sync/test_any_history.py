@@ -259,6 +259,7 @@ class History(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_any_history_of_a_snapshot_ends_as_the_model_says(world: World) -> None:
     """Pulls with changes, bad rows, repeats, falls; crashes; releases, refusals, replays."""
     machine = type("History", (History,), {"world": world})
@@ -280,6 +281,7 @@ changes = st.lists(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @settings(
     max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -345,6 +347,7 @@ def test_any_sequence_of_deltas_ends_as_the_model_says(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @settings(
     max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

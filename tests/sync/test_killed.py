@@ -133,6 +133,7 @@ def nights(world: World) -> Nights:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_load_killed_at_any_statement_and_run_again_ends_the_same(
     nights: Nights, killed: Killed, after: bool  # noqa: FBT001  a case of the test
@@ -159,6 +160,7 @@ def test_a_load_killed_at_any_statement_and_run_again_ends_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_pull_killed_at_any_statement_and_run_again_ends_the_same(
     nights: Nights, killed: Killed
 ) -> None:
@@ -212,6 +214,7 @@ def test_a_pull_killed_in_mid_page_is_abandoned_and_pulled_again(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_retry_killed_at_any_statement_and_run_again_ends_the_same(
     world: World, killed: Killed
 ) -> None:

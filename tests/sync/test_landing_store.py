@@ -192,6 +192,7 @@ def crash(world: World) -> None:
             os.kill(pid, 9)
         except ProcessLookupError:
             continue
+    world.admin.close()
     server.start(world.settings.home, fsync=False)
 
 
