@@ -112,8 +112,6 @@ def test_two_databases_of_one_server_may_be_migrated_at_once(server_home: Path) 
     with psycopg.connect(first, autocommit=True) as connection:
         connection.execute("CREATE DATABASE second")
     command = "import sys; from portal_db.migrate import migrate; migrate(sys.argv[1])"
-    both = [
-        subprocess.Popen([sys.executable, "-c", command, url], cwd=REPOSITORY) for url in urls
-    ]
+    both = [subprocess.Popen([sys.executable, "-c", command, url], cwd=REPOSITORY) for url in urls]
     assert [one.wait(60) for one in both] == [0, 0]
     assert [len(shape(url)) > 100 for url in urls] == [True, True]

@@ -129,7 +129,7 @@ class Model:
         self.loaded = True
 
 
-class Crash(Exception):  # noqa: N818  it is not an error of ours
+class Crash(Exception):
     """A power cut, as far as one process can show it."""
 
 
@@ -282,9 +282,7 @@ changes = st.lists(
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(nights=st.lists(changes, min_size=1, max_size=3))
 def test_any_sequence_of_deltas_ends_as_the_model_says(
     world: World, nights: list[list[tuple[str, str]]]
@@ -339,18 +337,14 @@ def test_any_sequence_of_deltas_ends_as_the_model_says(
             "SELECT key, name FROM portal.dealer WHERE erp = %s AND deleted_at IS NULL", erp
         )
         assert dict(rows) == live
-        items = world.sql(
-            "SELECT key FROM sync.quarantine WHERE erp = %s AND state = 'open'", erp
-        )
+        items = world.sql("SELECT key FROM sync.quarantine WHERE erp = %s AND state = 'open'", erp)
         assert {key for (key,) in items} == open_keys
     world.check_law()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@settings(
-    max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(first=extracts, second=extracts)
 def test_accepted_and_rejected_are_what_was_read_and_twice_is_once(
     world: World, first: list[Record], second: list[Record]

@@ -34,7 +34,9 @@ def documents(request: pytest.FixtureRequest, world: World) -> tuple[World, Any]
 
         def run(*heads: dict[str, Any]) -> Any:
             lines = [{**one, "owner": h["key"]} for h in heads for one in h["invoice_line"]]
-            world.mill.put("invoice", [{k: v for k, v in h.items() if k != "invoice_line"} for h in heads])
+            world.mill.put(
+                "invoice", [{k: v for k, v in h.items() if k != "invoice_line"} for h in heads]
+            )
             world.mill.put("invoice_line", lines)
             return world.run("mill", "invoices")
 

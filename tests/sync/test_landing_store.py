@@ -243,5 +243,3 @@ def test_no_database_is_transient_or_misconfigured_never_a_bug(world: World) -> 
             assert raised.value.code == "database"
         finally:
             other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]
-
-
