@@ -11,21 +11,26 @@ from typing import TYPE_CHECKING
 from mappings.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from connectors.protocol import Connector
     from mappings.connection import Connection
 
 PROTOCOLS = ("soap", "odata", "sftp")
 
 
-def open_connector(connection: Connection, protocol: str, erp: str) -> Connector:
+def open_connector(
+    connection: Connection, protocol: str, erp: str, *, cache: Path | None = None
+) -> Connector:
     """The connector of a protocol for one ERP, not yet signed in; use it as a context manager.
 
+    `cache`: a folder where a connector may pin what describes the ERP (a WSDL), kept over runs.
     Raises Misconfigured (code `protocol`) for a protocol that there is no connector for.
     """
     if protocol == "soap":
         from connectors.soap import SoapConnector  # noqa: PLC0415  wire libraries load when needed
 
-        return SoapConnector(connection, erp)
+        return SoapConnector(connection, erp, cache=cache)
     if protocol == "odata":
         from connectors.odata import ODataConnector  # noqa: PLC0415  wire libraries load when needed
 

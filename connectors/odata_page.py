@@ -152,7 +152,7 @@ def _walk(content: bytes, path: tuple[str, ...], steps: tuple[str, ...], what: s
     found = json_walk.records(page, path)
     if found is None:
         raise _no_records(content, what)
-    parent = page
+    parent: Any = page  # `records` found every step to be an object
     for name in path[:-1]:
         parent = parent[name]
     cursors: list[str] = []

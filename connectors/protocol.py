@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from mappings.sources import Source
 
@@ -47,7 +47,7 @@ class End:
 class Connector(Protocol):
     """One open session with one ERP. Use as a context manager; `close` logs out."""
 
-    def __enter__(self) -> Connector: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 

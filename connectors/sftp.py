@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
@@ -67,7 +67,7 @@ class SftpConnector:
         self._open: Session | None = None
         self._opening = threading.Lock()
 
-    def __enter__(self) -> SftpConnector:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -83,7 +83,8 @@ class SftpConnector:
         """Sign in and list the top folder; one line about the server."""
         entries = self._patiently(lambda: self._list("."))
         session = self._session()
-        return f"{session.server}, {self._connection.login} signed in, {len(entries)} files in the top folder"
+        signed_in = f"{self._connection.login} signed in"
+        return f"{session.server}, {signed_in}, {len(entries)} files in the top folder"
 
     def read(self, source: Source, since: str | None) -> Generator[Page, None, End]:
         """One page a file. `since` is not used: the latest file is read again, unchanged or not.

@@ -24,7 +24,7 @@ _ONE_REQUEST = 32 * 1024
 """paramiko reads this much at a time; asking ahead pays for more than that."""
 
 
-def blocks(  # noqa: PLR0917
+def blocks(
     session: Session,
     sftp: paramiko.SFTPClient,
     path: str,
@@ -53,7 +53,8 @@ def blocks(  # noqa: PLR0917
                 break
             at += len(block)
             yield block
-        now = sftp.stat(path).st_size
+        # a document is asked for once by its name; only what was listed can have changed since
+        now = sftp.stat(path).st_size if listed is not None else size
     if size is not None and (at != size or (now is not None and now != size)):
         raise Transient(
             f"{path} changed while it was read: {size} bytes listed, {at} read, {now} at the end",

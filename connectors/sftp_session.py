@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
 
 from mappings.connection import Connection
 from mappings.errors import (
@@ -149,7 +150,7 @@ class Session:
         self._transport.banner_timeout = seconds
         try:
             self._transport.start_client(timeout=seconds)
-        except paramiko.ssh_exception.IncompatiblePeer as error:
+        except IncompatiblePeer as error:
             raise Misconfigured(
                 f"{self._where} offers only methods that are not safe any more: {error}",
                 code="unsupported_algorithm",
@@ -188,7 +189,7 @@ class Session:
                 transport.auth_password(user, connection.password)
             if not transport.is_authenticated():
                 message = f"the server asks for more: {', '.join(further)}"
-                raise paramiko.AuthenticationException(message)
+                raise paramiko.AuthenticationException(message)  # noqa: TRY301  one refusal
         except paramiko.AuthenticationException as error:
             how = "public key" if key is not None else "password"
             if not transport.is_active() and "timeout" in str(error).lower():
@@ -216,8 +217,8 @@ def _pinned_key(connection: Connection) -> tuple[str, bytes]:
         raise Misconfigured(
             "no host key is pinned, so the server cannot be told from another",
             code="security",
-            remedy=f"Ask the ERP's owner for the server's public key and put it as \"ssh-ed25519 AAAA…\""
-            f' into `host_key` of the extra of connection "{connection.id}".',
+            remedy="Ask the ERP's owner for the server's public key and put it, as "
+            f'"ssh-ed25519 AAAA…", into `host_key` of the extra of connection "{connection.id}".',
         ) from error
     return kind, raw
 
@@ -245,9 +246,10 @@ def _private_key(connection: Connection) -> paramiko.PKey | None:
         except (paramiko.SSHException, ValueError, IndexError):
             continue
     raise Misconfigured(
-        "the private key cannot be read: not an Ed25519, RSA or ECDSA key, or its passphrase is wrong",
+        "the private key cannot be read: no Ed25519, RSA or ECDSA key, or a wrong passphrase",
         code="auth",
-        remedy=f'Correct `private_key` and `private_key_passphrase` of connection "{connection.id}".',
+        remedy="Correct `private_key` and `private_key_passphrase` of connection "
+        f'"{connection.id}".',
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
@@ -33,7 +34,6 @@ from mappings.sources import SoapSource
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from mappings.connection import Connection
     from mappings.sources import Source
@@ -51,7 +51,7 @@ class SoapConnector:
     `connect_timeout`: to reach the ERP. `cache`: folder in
     which the WSDL is pinned; without it the WSDL is read once a process. Connection extras:
     `wsdl`, `endpoint`, `wsse` (`digest` or `text`), `documents` ("operation request-element
-    answer-element" for `fetch`), `check_operation`.
+    answer-element" for `fetch`), `check_operation`, `wsdl_cache` (folder, beats `cache`).
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class SoapConnector:
         self._tries = tries
         self._page_bytes = page_bytes
         self._words = Wording(connection, erp)
-        self._wsdl = Wsdl(connection, erp, cache)
+        folder = connection.extra.get("wsdl_cache")
+        self._wsdl = Wsdl(connection, erp, Path(folder) if folder else cache)
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, connect=connect_timeout), follow_redirects=False
         )
@@ -122,7 +123,7 @@ class SoapConnector:
                 return walk.end(source, self._server_at)
             if answer.token in walk.tokens:
                 raise SourceChanged(
-                    f"{source.operation}: page {walk.pages} hands out a token that was there before",
+                    f"{source.operation}: page {walk.pages} hands out an earlier token",
                     erp=self._erp,
                     code="repeated_token",
                     remedy="Ask the ERP's owner: its paging runs in a circle.",

@@ -98,7 +98,10 @@ class Wording:
             return RateLimited(self.clean(said), erp=self.erp, code="rate_limited")
         if _AUTH.search(code):
             return self.sign_in(said)
-        local = code.rpartition(":")[2].partition(".")[0]
+        return self._plain_fault(said, code.rpartition(":")[2].partition(".")[0], text)
+
+    def _plain_fault(self, said: str, local: str, text: str) -> WaybillError:
+        """By SOAP's own code: whose fault it is."""
         if local in ("Client", "Sender"):
             if _UNKNOWN.search(text):
                 return SourceChanged(

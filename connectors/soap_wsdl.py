@@ -99,9 +99,8 @@ class Wsdl:
         kept: Any = zeep.cache.InMemoryCache(timeout=None)  # pyright: ignore[reportArgumentType]  None: for ever
         if self._cache is not None:
             self._cache.mkdir(parents=True, exist_ok=True)
-            kept = zeep.cache.SqliteCache(
-                str(self._cache / f"{self._erp}-wsdl.sqlite"), timeout=None
-            )
+            pinned = str(self._cache / f"{self._erp}-wsdl.sqlite")
+            kept = zeep.cache.SqliteCache(pinned, timeout=None)  # pyright: ignore[reportArgumentType]  as above
         transport = zeep.transports.Transport(
             cache=kept, timeout=_WSDL_SECONDS, operation_timeout=_WSDL_SECONDS
         )

@@ -49,14 +49,20 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
     with DAG(
         dag_id=pages.dag_id(erp.erp, feed_name),
         description=f"{erp.title or erp.erp}: {feed.meaning}",
-        schedule=CronTriggerTimetable(pages.schedule(feed, mapping), timezone=erp.time_zone),
+        schedule=CronTriggerTimetable(
+            pages.schedule(feed, mapping),
+            timezone=erp.time_zone,
+            run_immediately=timedelta(0),  # a new DAG waits for its hour; False would look back
+        ),
         catchup=False,
         max_active_runs=1,
         default_args={"owner": erp.owner, **_PATIENT},
         tags=pages.tags(erp.erp, feed_name, mapping),
         doc_md=pages.feed_page(erp, feed_name),
     ) as dag:
-        reconcile(load(pull(erp.erp, feed_name)))
+        # here each call stands for the value that it will return
+        loaded = load(pull(erp.erp, feed_name))  # pyright: ignore[reportArgumentType]
+        reconcile(loaded)  # pyright: ignore[reportArgumentType]
     return dag
 
 
@@ -133,7 +139,9 @@ def reconcile(loaded: dict[str, Any]) -> None:
     run_id = int(loaded["run_id"])
     if loaded["state"] == "held":
         _skip(f"run {run_id} is held: `waybill run {run_id}` says why")
-    erp, feed = get_current_context()["dag"].dag_id.rsplit("__", 1)
+    # every running task has its DAG
+    dag = get_current_context()["dag"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    erp, feed = dag.dag_id.rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
             if not row["agrees"]:

@@ -7,6 +7,7 @@ Must not: import Airflow or anything heavy (every parse loads this), or read a f
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from decimal import Decimal
 from typing import Any
 
 from mappings.errors import WaybillError
@@ -15,16 +16,14 @@ from mappings.sources import ODataSource, SftpSource, Source
 from mappings.spec import ErpMapping, FeedMapping
 from mappings.vocabulary import Feed, Guards
 
-_GUARD_SAYS = {
-    "rejected_share": "more than {:%} of the records are rejected …",
-    "rejected_least": "… and at least {} of them",
-    "fall_share": "a complete extract has {:%} fewer rows than the portal",
-    "changed_share": "more than {:%} of the prices change …",
-    "changed_by": "… by more than {:%}",
-    "suspect_share": "more than {:%} of the changed rows look like a misread separator …",
-    "suspect_least": "… and at least {} of them (fewer are quarantined singly)",
-    "empty": "",
-}
+_REJECTED = "more than {rejected_share} of the records are rejected, and at least {rejected_least}"
+_FALL = "a complete extract has {fall_share} fewer rows than the portal"
+_CHANGED = "more than {changed_share} of the values change by more than {changed_by}"
+_SUSPECT = (
+    "more than {suspect_share} of the changed rows look like a misread separator (×10, ×100), and "
+    "at least {suspect_least} (fewer are quarantined singly)"
+)
+_EMPTY = "a complete extract is empty"
 
 
 def dag_id(erp: str, feed: str) -> str:
@@ -52,16 +51,19 @@ def effective_guards(feed: Feed, mapping: FeedMapping) -> Guards:
     return replace(feed.guards, **own)
 
 
-def guard_lines(guards: Guards) -> list[str]:
-    """One line a guard: when a batch is held."""
-    lines = [
-        _GUARD_SAYS[f.name].format(getattr(guards, f.name))
-        for f in fields(Guards)
-        if _GUARD_SAYS[f.name]
-    ]
+def guard_lines(feed: Feed, guards: Guards) -> list[str]:
+    """One line a guard: when a batch is held. Change guards only where a field is compared."""
+    says = [_REJECTED, _FALL]
+    if any(part.changes for part in feed.parts):
+        says += [_CHANGED, _SUSPECT]
     if not guards.empty:
-        lines.append("a complete extract is empty")
-    return [_tidy(line) for line in lines]
+        says.append(_EMPTY)
+    shown = {
+        f.name: _percent(value) if isinstance(value, Decimal) else value
+        for f in fields(Guards)
+        for value in (getattr(guards, f.name),)
+    }
+    return [line.format(**shown) for line in says]
 
 
 def tags(erp: str, feed: str, mapping: FeedMapping) -> list[str]:
@@ -89,7 +91,7 @@ def feed_page(erp: ErpMapping, feed_name: str) -> str:
         else "changes since the last pull"
     )
     waits = ", ".join(f"{name}" for name in feed.requires) or "nothing"
-    guards = "\n".join(f"- {line}" for line in guard_lines(effective_guards(feed, mapping)))
+    guards = "\n".join(f"- {line}" for line in guard_lines(feed, effective_guards(feed, mapping)))
     absent = f"\nNot supplied by this ERP: {', '.join(missing)}.\n" if missing else ""
     return f"""### {erp.title or erp.erp}: {feed_name}
 
@@ -148,12 +150,6 @@ def _duration(minutes: int) -> str:
     )
 
 
-def _tidy(line: str) -> str:
-    """`30.000000%` as people write it: `30 %`."""
-    words = []
-    for word in line.split(" "):
-        if word.endswith("%"):
-            words += [f"{word[:-1].rstrip('0').rstrip('.') or '0'} %"]
-        else:
-            words.append(word)
-    return " ".join(words)
+def _percent(share: Decimal) -> str:
+    """`0.30` as people write it: `30 %`."""
+    return f"{(share * 100).normalize():f} %"

@@ -1,0 +1,1 @@
+"""Vocabulary: what the portal needs, and how each ERP supplies it. Must stay light to import."""

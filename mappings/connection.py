@@ -28,5 +28,8 @@ class Connection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must never be shown, for redaction."""
-        hidden = [self.password, *(v for k, v in self.extra.items() if "secret" in k or "pass" in k or "key" in k)]
+        hidden = [
+            self.password,
+            *(v for k, v in self.extra.items() if "secret" in k or "pass" in k or "key" in k),
+        ]
         return tuple(v for v in hidden if v)

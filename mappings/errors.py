@@ -44,7 +44,9 @@ class WaybillError(Exception):
     def __str__(self) -> str:
         """`acme/prices: sign-in refused (401). Update the password of connection "acme".`"""
         where = "/".join(part for part in (self.erp, self.feed) if part)
-        text = self.what if self.what.endswith((".", "!", "?")) or not self.remedy else f"{self.what}."
+        text = (
+            self.what if self.what.endswith((".", "!", "?")) or not self.remedy else f"{self.what}."
+        )
         line = f"{text} {self.remedy}" if self.remedy else text
         return f"{where}: {line}" if where else line
 

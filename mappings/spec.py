@@ -25,7 +25,9 @@ class FieldMapping(Strict):
         None, alias="from", description="one path in the record, or several for one step"
     )
     const: str | None = Field(None, description="the same value for every record, as text")
-    through: tuple[str, ...] = Field((), description="named steps of mappings/steps.py, left to right")
+    through: tuple[str, ...] = Field(
+        (), description="named steps of mappings/steps.py, left to right"
+    )
     lookup: str | None = Field(None, description="name of a table in `lookups`: their code to ours")
 
     @property
@@ -51,7 +53,8 @@ class PartMapping(Strict):
         None, description="path whose text, when not empty, 0 or false, marks a tombstone"
     )
     version: FieldMapping | None = Field(
-        None, description="instant of the record's last change; the latest of one key wins in a delta"
+        None,
+        description="instant of the record's last change; the latest of one key wins in a delta",
     )
 
 
@@ -60,7 +63,9 @@ class Scope(Strict):
 
     field: str
     values: tuple[str, ...] = ()
-    days: int | None = Field(None, description="a window: the field's date is at most this many days ago")
+    days: int | None = Field(
+        None, description="a window: the field's date is at most this many days ago"
+    )
 
 
 class GuardsOverride(Strict):
@@ -80,7 +85,9 @@ class FeedMapping(Strict):
     """How one ERP supplies one feed. `source` and `fields` speak about the feed's main part."""
 
     mode: Literal["snapshot", "delta"]
-    schedule: str | None = Field(None, description="cron in the ERP's time zone; default: the feed's")
+    schedule: str | None = Field(
+        None, description="cron in the ERP's time zone; default: the feed's"
+    )
     source: Source
     fields: dict[str, FieldMapping | Absent]
     deleted: str | None = None
@@ -91,7 +98,9 @@ class FeedMapping(Strict):
         default_factory=dict, description="part name to the ERP whose keys references to it use"
     )
     guards: GuardsOverride = Field(default_factory=GuardsOverride)
-    overlap_minutes: int = Field(10, ge=0, description="how far behind its cursor a delta starts again")
+    overlap_minutes: int = Field(
+        10, ge=0, description="how far behind its cursor a delta starts again"
+    )
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
 
 
@@ -103,8 +112,12 @@ class ErpMapping(Strict):
     owner: str = Field("integration", description="who is asked when it fails")
     connection: str
     time_zone: str = Field(description="IANA name; dates without a zone are this one's")
-    catalogue: Literal["open", "closed"] = Field(description="what holds for a product without a grant")
-    windows: tuple[str, ...] = Field((), description="hours without service, local, e.g. 02:00-02:30")
+    catalogue: Literal["open", "closed"] = Field(
+        description="what holds for a product without a grant"
+    )
+    windows: tuple[str, ...] = Field(
+        (), description="hours without service, local, e.g. 02:00-02:30"
+    )
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping]

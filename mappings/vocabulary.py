@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, LiteralString
 
 Type = Literal[
     "text",  # str
@@ -42,18 +42,21 @@ Need = Literal["R", "C", "-"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of a part, declared once. `name` is ours."""
+    """One column of a part, declared once. `name` is ours.
 
-    name: str
+    Names that become columns and tables are literal text: no value can get into a statement.
+    """
+
+    name: LiteralString
     type: Type
     need: Need
     meaning: str
     codes: tuple[str, ...] = ()
     absent: str | None = None
     """What an absent value becomes, as text of the type (`0001-01-01`); None is NULL."""
-    copied_from: tuple[str, str] | None = None
-    """(part, field): filled by the loader from the root record or the referenced row; never mapped."""
-    derived_from: str | None = None
+    copied_from: tuple[LiteralString, LiteralString] | None = None
+    """(part, field): filled by the loader from the root or the referenced row; never mapped."""
+    derived_from: LiteralString | None = None
     """Filled by the loader: that field with NULL as '' (a key column must not be NULL)."""
     personal: bool = False
 
@@ -67,9 +70,9 @@ class Field:
 class When:
     """A condition on another field of the same record; a check without one always applies."""
 
-    field: str
+    field: LiteralString
     is_: Literal["in", "not_in", "present", "absent"]
-    values: tuple[str, ...] = ()
+    values: tuple[LiteralString, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,9 @@ class SumCheck:
     """
 
     id: str
-    field: str
-    child: str
-    child_field: str
+    field: LiteralString
+    child: LiteralString
+    child_field: LiteralString
     says: str
     tolerance: Decimal = Decimal(0)
 
@@ -129,20 +132,20 @@ class SumCheck:
 class Reference:
     """`field` must name a live row of part `to` (its key), in the code space the mapping names."""
 
-    field: str
-    to: str
+    field: LiteralString
+    to: LiteralString
     when: tuple[When, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeCheck:
-    """Old against new of a changed row: new/old equal to one of `factors` is a separator suspect."""
+    """Old against new of a changed row: new/old in `factors` is a separator suspect."""
 
     id: str
-    field: str
+    field: LiteralString
     says: str
     factors: tuple[Decimal, ...] = (Decimal(10), Decimal(100), Decimal("0.1"), Decimal("0.01"))
-    same: tuple[str, ...] = ()
+    same: tuple[LiteralString, ...] = ()
     """Fields that must be unchanged for the comparison to mean anything (currency, uom, per)."""
 
 
@@ -150,18 +153,18 @@ class ChangeCheck:
 class Part:
     """One table. A part without `parent` is a root; a child lives and dies with its root."""
 
-    name: str
+    name: LiteralString
     meaning: str
-    key: tuple[str, ...]
+    key: tuple[LiteralString, ...]
     fields: tuple[Field, ...]
-    parent: str | None = None
-    parent_field: str | None = None
+    parent: LiteralString | None = None
+    parent_field: LiteralString | None = None
     """The column of a child that holds its root's key; filled by the loader."""
     checks: tuple[RowCheck, ...] = ()
     sums: tuple[SumCheck, ...] = ()
     references: tuple[Reference, ...] = ()
     changes: tuple[ChangeCheck, ...] = ()
-    amount: str | None = None
+    amount: LiteralString | None = None
     """The field that control totals add up (reconciliation)."""
     owned: bool = False
     """Dealer-owned: forced row-level security on dealer_key and account_key."""
@@ -244,7 +247,7 @@ class Feed:
     name: str
     meaning: str
     parts: tuple[Part, ...]
-    main: str
+    main: LiteralString
     """The root part that a mapping's feed-level `source` and `fields` speak about."""
     schedule: str
     promise_minutes: int

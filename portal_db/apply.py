@@ -7,7 +7,7 @@ open or end a transaction, and must not decide anything: the delta was judged be
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -33,9 +33,10 @@ def remove_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
         (record_nos,),
     )
     for child in staging.feed.children(root.name):
+        parent = child.parent_field or ""
         if _exists(staging, child):
             run(
-                f"DELETE FROM {staging.table(child.name, '_delta')} WHERE {child.parent_field} IN "
+                f"DELETE FROM {staging.table(child.name, '_delta')} WHERE {parent} IN "
                 f"(SELECT key FROM {table} WHERE record_no = ANY(%s))",
                 (record_nos,),
             )
@@ -134,9 +135,7 @@ def open_accounts(connection: psycopg.Connection[Any], staging: Staging) -> None
     )
 
 
-def _log(
-    connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int
-) -> None:
+def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int) -> None:
     """Change rows with only the fields that differ; a new row holds all of its fields."""
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
     new = f"jsonb_strip_nulls({_object(part, 's')})"
@@ -156,12 +155,11 @@ def _log(
     )
 
 
-def _object(part: Part, alias: str) -> str:
+def _object(part: Part, alias: LiteralString) -> LiteralString:
     """jsonb of the compared columns; numeric stays exact in jsonb."""
     columns = compared(part)
     if not columns:
         return "'{}'::jsonb"
-    pieces = [f"'{c}', {alias}.{c}" for c in columns]
+    pieces: list[LiteralString] = [f"'{c}', {alias}.{c}" for c in columns]
     chunks = [pieces[i : i + 40] for i in range(0, len(pieces), 40)]
     return " || ".join(f"jsonb_build_object({', '.join(c)})" for c in chunks)
-

@@ -7,7 +7,7 @@ reads `portal` and writes only to this run's staging tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -20,20 +20,20 @@ from portal_db.staging import DOCUMENT_COLUMNS, Staging, staged_type
 class DeleteScope:
     """Which live rows a complete batch speaks for. `condition` is SQL over alias t."""
 
-    condition: str
+    condition: LiteralString
     parameters: tuple[object, ...] = ()
 
 
-def compared(part: Part) -> tuple[str, ...]:
+def compared(part: Part) -> tuple[LiteralString, ...]:
     """The columns in which a row can differ: every field outside the key, and code spaces."""
-    columns = [f.name for f in part.fields if f.name not in part.key]
-    columns += [f"{space}_erp" for space in spaces(part)]
+    columns: list[LiteralString] = [f.name for f in part.fields if f.name not in part.key]
+    columns.extend(f"{space}_erp" for space in spaces(part))
     if part.name == "document":
-        columns += DOCUMENT_COLUMNS
+        columns.extend(DOCUMENT_COLUMNS)
     return tuple(columns)
 
 
-def written(part: Part) -> tuple[str, ...]:
+def written(part: Part) -> tuple[LiteralString, ...]:
     """Every column of the portal row that comes from the source, key included, without erp."""
     return (*part.key, *compared(part))
 
@@ -53,10 +53,16 @@ def compute(
     unless `whole` is False: then only those of deleted roots are.
     """
     delta = staging.table(part.name, "_delta")
-    keys = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
+    keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
     staging._create(  # noqa: SLF001  the delta is one of the run's staging tables
         delta,
-        ["op text NOT NULL", "existed boolean NOT NULL", "record_no bigint", "raw_hash bigint", *keys],
+        [
+            "op text NOT NULL",
+            "existed boolean NOT NULL",
+            "record_no bigint",
+            "raw_hash bigint",
+            *keys,
+        ],
     )
     on = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
     mine = ", ".join(f"s.{c}" for c in compared(part))
@@ -67,7 +73,7 @@ def compute(
     parameters: list[object] = []
     target = f"SELECT * FROM portal.{part.name} WHERE erp = '{staging.erp}'"
     gone = "false"
-    if part.parent is not None:
+    if part.parent is not None and part.parent_field is not None:
         roots = staging.feed.part(part.parent)
         touched = (
             f"SELECT key FROM {staging.table(roots.name)} WHERE NOT deleted "

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event
+
+from portal_db.identifiers import digits
 
 Role = Literal["owner", "sync", "portal_app", "review", "auditor"]
 
@@ -27,12 +30,12 @@ def open_engine(url: str, role: Role, *, work_mem_mb: int = 64, pool_size: int =
     engine = create_engine(driver_url(url), pool_size=pool_size, pool_pre_ping=True, future=True)
 
     @event.listens_for(engine, "connect")
-    def _narrow(connection: Any, _record: object) -> None:
+    def _narrow(connection: psycopg.Connection[Any], _record: object) -> None:
         was = connection.autocommit
         connection.autocommit = True
         connection.execute(f"SET ROLE waybill_{role}")
         connection.execute("SET TIME ZONE 'UTC'")
-        connection.execute(f"SET work_mem = '{work_mem_mb}MB'")
+        connection.execute(f"SET work_mem = '{digits(work_mem_mb)}MB'")
         connection.execute("SET lock_timeout = '30s'")
         connection.execute(f"SET application_name = 'waybill-{role}'")
         connection.autocommit = was

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
 from portal_db.counts import Counts
+from portal_db.identifiers import plain_name
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "superseded", "quarantined", "deferred")
 
@@ -40,6 +41,7 @@ class Batch:
     mapping_sha256: str
     pages: int
     bytes: int
+    documents: int
     pulled_at: datetime
     server_at: datetime | None
     superseded_by: int | None
@@ -73,8 +75,7 @@ class PageRow:
     first_record_no: int | None = None
 
 
-
-_BATCH_COLUMNS = ", ".join(Batch.__dataclass_fields__)
+_BATCH_COLUMNS = ", ".join(plain_name(name) for name in Batch.__dataclass_fields__)
 
 
 def begin_batch(
@@ -109,18 +110,22 @@ def batch_landed(
     content_sha256: str,
     manifest_sha256: str,
     server_at: datetime | None,
+    documents: int = 0,
 ) -> None:
     """The bytes are safe: record where they lie and what proves them whole."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO sync.batch_page (batch_id, page, part, name, file, sha256, bytes, records) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [(batch_id, p.page, p.part, p.name, p.file, p.sha256, p.bytes, p.records) for p in pages],
+            "INSERT INTO sync.batch_page (batch_id, page, part, name, file, sha256, bytes, "
+            "records) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (batch_id, p.page, p.part, p.name, p.file, p.sha256, p.bytes, p.records)
+                for p in pages
+            ],
         )
     connection.execute(
         "UPDATE sync.batch SET state = 'landed', cursor_to = %s, complete = %s, "
         "complete_reason = %s, landing = %s, content_sha256 = %s, manifest_sha256 = %s, "
-        "pages = %s, bytes = %s, server_at = %s WHERE id = %s",
+        "pages = %s, bytes = %s, server_at = %s, documents = %s WHERE id = %s",
         (
             cursor_to,
             complete,
@@ -131,6 +136,7 @@ def batch_landed(
             len(pages),
             sum(p.bytes for p in pages),
             server_at,
+            documents,
             batch_id,
         ),
     )
@@ -263,7 +269,17 @@ def begin_run(
     row = connection.execute(
         "INSERT INTO sync.run (batch_id, erp, feed, kind, mapping_sha256, fingerprint, reason, "
         "actor, overrides) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (batch.id, batch.erp, batch.feed, kind, mapping_sha256, fingerprint, reason, actor, overrides),
+        (
+            batch.id,
+            batch.erp,
+            batch.feed,
+            kind,
+            mapping_sha256,
+            fingerprint,
+            reason,
+            actor,
+            overrides,
+        ),
     ).fetchone()
     return int(row[0])  # type: ignore[index]
 
@@ -291,7 +307,7 @@ class RunEnd:
 def end_run(connection: psycopg.Connection[Any], run_id: int, end: RunEnd) -> None:
     """Close a run. The database refuses a done or held run that does not add up."""
     total = asdict(end.total())
-    assignments = ", ".join(f"{name} = %({name})s" for name in total)
+    assignments = ", ".join(f"{plain_name(name)} = %({plain_name(name)})s" for name in total)
     connection.execute(
         f"UPDATE sync.run SET state = %(state)s, finished_at = clock_timestamp(), "
         f"seconds = extract(epoch FROM clock_timestamp() - started_at), error = %(error)s, "
@@ -308,11 +324,11 @@ def end_run(connection: psycopg.Connection[Any], run_id: int, end: RunEnd) -> No
             "timings": _json({k: round(v, 4) for k, v in end.timings.items()}),
         },
     )
-    names = [*COUNTS, "deleted"]
+    names: list[LiteralString] = [*COUNTS, "deleted"]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO sync.run_part (run_id, part, {', '.join(names)}) "
-            f"VALUES (%s, %s, {', '.join(['%s'] * len(names))})",
+            f"VALUES (%s, %s{', %s' * len(names)})",
             [
                 (run_id, part, *(getattr(counts, n) for n in names))
                 for part, counts in end.parts.items()
@@ -324,7 +340,7 @@ def interrupted_runs(connection: psycopg.Connection[Any], erp: str, feed: str) -
     """Runs of a feed that never ended; call it only while holding the feed's turn."""
     rows = connection.execute(
         "UPDATE sync.run SET state = 'failed', finished_at = clock_timestamp(), "
-        "error = '{\"says\": \"the process ended before the run did\"}' "
+        'error = \'{"says": "the process ended before the run did"}\' '
         "WHERE erp = %s AND feed = %s AND state = 'running' RETURNING id",
         (erp, feed),
     ).fetchall()
@@ -335,9 +351,7 @@ def run_counts(connection: psycopg.Connection[Any], run_id: int) -> dict[str, Co
     """The ledger of one run, per part."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute("SELECT * FROM sync.run_part WHERE run_id = %s", (run_id,)).fetchall()
-    return {
-        row["part"]: Counts(**{n: row[n] for n in (*COUNTS, "deleted")}) for row in rows
-    }
+    return {row["part"]: Counts(**{n: row[n] for n in (*COUNTS, "deleted")}) for row in rows}
 
 
 def remember_mapping(connection: psycopg.Connection[Any], sha256: str, erp: str, text: str) -> None:

@@ -60,7 +60,9 @@ def _upgrade(connection: Connection) -> None:
     try:
         connection.exec_driver_sql(role_sql())
         connection.exec_driver_sql(
-            "GRANT CREATE ON DATABASE \"" + str(connection.engine.url.database) + "\" TO waybill_owner;"
+            'GRANT CREATE ON DATABASE "'
+            + str(connection.engine.url.database)
+            + '" TO waybill_owner;'
         )
         connection.commit()
         connection.exec_driver_sql("SET ROLE waybill_owner")

@@ -5,7 +5,7 @@ Reads the delta and the portal; writes nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from portal_db.keys import key_text
 from portal_db.staging import Staging
 
 
-def changed_values(staging: Staging, part: Part, fields: tuple[str, ...]) -> pa.Table:
+def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ...]) -> pa.Table:
     """A row per updated row: record_no, and `old_<f>`, `new_<f>` for each field, as Arrow."""
     pairs = ", ".join(f"t.{f} AS old_{f}, s.{f} AS new_{f}" for f in fields)
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
@@ -26,7 +26,9 @@ def changed_values(staging: Staging, part: Part, fields: tuple[str, ...]) -> pa.
     columns: dict[str, pa.Array] = {"record_no": pa.array([r[0] for r in rows], pa.int64())}
     for place, name in enumerate(fields):
         kind = part.field(name).type
-        arrow = pa.decimal128(*DECIMALS[kind]) if kind in DECIMALS else _ARROW.get(kind, pa.string())
+        arrow = (
+            pa.decimal128(*DECIMALS[kind]) if kind in DECIMALS else _ARROW.get(kind, pa.string())
+        )
         columns[f"old_{name}"] = pa.array([r[1 + 2 * place] for r in rows], arrow)
         columns[f"new_{name}"] = pa.array([r[2 + 2 * place] for r in rows], arrow)
     return pa.table(columns)
@@ -65,7 +67,7 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
     row = staging.connection.execute(f"SELECT count(*) FROM {delta} WHERE op <> 'D'").fetchone()
     total = int(row[0]) if row else 0
     every = max(1, -(-total // limit))
-    names = [f.name for f in part.fields]
+    names: list[LiteralString] = [f.name for f in part.fields]
     columns = ", ".join(f"s.{n}" for n in names)
     rows = staging.connection.execute(
         f"SELECT {columns} FROM (SELECT record_no, row_number() OVER (ORDER BY record_no) AS n "
@@ -82,7 +84,7 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
 
 def _arrow(kind: str) -> pa.DataType:
     if kind in DECIMALS:
-        return pa.decimal128(*DECIMALS[kind])  # type: ignore[index]
+        return pa.decimal128(*DECIMALS[kind])
     if kind in {"texts", "codes"}:
         return pa.list_(pa.string())
     if kind == "instant":
@@ -90,5 +92,5 @@ def _arrow(kind: str) -> pa.DataType:
     return _ARROW.get(kind, pa.string())
 
 
-def _cell(value: Any, kind: str) -> Any:
+def _cell(value: object, kind: str) -> object:
     return str(value) if kind == "json" and value is not None else value

@@ -5,6 +5,8 @@ Works on this run's staging tables only.
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 from mappings.vocabulary import Part
 from portal_db.staging import Staging
 
@@ -15,7 +17,7 @@ def join_to_roots(staging: Staging, child: Part) -> None:
     staging.connection.execute(
         f"UPDATE {staging.table(child.name)} c SET root_no = r.record_no "
         f"FROM {staging.table(root.name)} r WHERE c.root_no IS NULL "
-        f"AND r.key = c.{child.parent_field} AND NOT r.deleted"
+        f"AND r.key = c.{_parent_field(child)} AND NOT r.deleted"
     )
 
 
@@ -25,7 +27,7 @@ def of_failed_roots(staging: Staging, child: Part) -> list[int]:
     rows = staging.connection.execute(
         f"SELECT c.record_no FROM {staging.table(child.name)} c WHERE c.root_no IS NULL "
         f"AND EXISTS (SELECT FROM {staging.table(root.name, '_failed')} x "
-        f"WHERE x.key = c.{child.parent_field})"
+        f"WHERE x.key = c.{_parent_field(child)})"
     ).fetchall()
     return [int(n) for (n,) in rows]
 
@@ -37,7 +39,7 @@ def roots_of_failed(staging: Staging, child: Part) -> dict[int, int]:
         f"SELECT x.record_no, r.record_no FROM {staging.table(child.name, '_failed')} x "
         f"JOIN (SELECT key, record_no FROM {staging.table(root.name)} WHERE NOT deleted "
         f"UNION ALL SELECT key, record_no FROM {staging.table(root.name, '_failed')}) r "
-        f"ON r.key = x.{child.parent_field} ORDER BY r.record_no DESC"
+        f"ON r.key = x.{_parent_field(child)} ORDER BY r.record_no DESC"
     ).fetchall()
     return {int(number): int(root_no) for number, root_no in rows}
 
@@ -54,7 +56,7 @@ def of_deleted_roots(staging: Staging, child: Part) -> list[int]:
 def orphans(staging: Staging, child: Part) -> list[tuple[int, str]]:
     """(record_no, parent key) of children whose root is not in this batch at all."""
     rows = staging.connection.execute(
-        f"SELECT record_no, {child.parent_field} FROM {staging.table(child.name)} "
+        f"SELECT record_no, {_parent_field(child)} FROM {staging.table(child.name)} "
         f"WHERE root_no IS NULL"
     ).fetchall()
     return [(int(n), str(key)) for n, key in rows]
@@ -74,3 +76,9 @@ def count_of_roots(staging: Staging, child: Part, root_nos: list[int]) -> int:
         f"SELECT count(*) FROM {staging.table(child.name)} WHERE root_no = ANY(%s)", (root_nos,)
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _parent_field(child: Part) -> LiteralString:
+    if child.parent_field is None:
+        raise ValueError(f"{child.name} has no parent")
+    return child.parent_field

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
 from mappings.vocabulary import Part
+from portal_db.identifiers import digits, plain_name
 from portal_db.keys import key_text
 from portal_db.ledger import Batch
 from portal_db.staging import Staging
@@ -177,18 +178,19 @@ def resolve_gone(
         connection,
         staging,
         batch,
-        f"q.part = '{part.name}' AND q.run_id <> {staging.run_id} AND NOT EXISTS "
-        f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {key_text(part, 'x')} = q.key)",
+        f"q.part = '{part.name}' AND q.run_id <> {digits(staging.run_id)} AND NOT EXISTS "
+        f"(SELECT FROM {staging.table(part.name, '_failed')} x "
+        f"WHERE {key_text(part, 'x')} = q.key)",
         "a complete extract no longer holds it",
         superseded=True,
     )
 
 
-def _close(  # noqa: PLR0913
+def _close(
     connection: psycopg.Connection[Any],
     staging: Staging,
     batch: Batch,
-    condition: str,
+    condition: LiteralString,
     reason: str,
     *,
     superseded: bool = False,
@@ -212,11 +214,9 @@ def _close(  # noqa: PLR0913
     ).fetchall()
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) VALUES (%s, %s, %s, %s)",
-            [
-                (item, staging.run_id, state, json.dumps({"says": reason}))
-                for item, state in rows
-            ],
+            "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) "
+            "VALUES (%s, %s, %s, %s)",
+            [(item, staging.run_id, state, json.dumps({"says": reason})) for item, state in rows],
         )
     return len(rows)
 
@@ -255,8 +255,8 @@ def ready_to_retry(
             f"SELECT q.batch_id, q.part, q.record_no FROM sync.quarantine q "
             f"WHERE q.state = 'open' AND q.retry_until IS NOT NULL AND EXISTS "
             f"(SELECT FROM jsonb_to_recordset(q.waits_for) AS w(erp text, part text, key text) "
-            f"JOIN portal.{name} p ON p.erp = w.erp AND p.key = w.key AND p.deleted_at IS NULL "
-            f"WHERE w.part = %s AND w.erp = %s)",
+            f"JOIN portal.{plain_name(name)} p ON p.erp = w.erp AND p.key = w.key "
+            f"AND p.deleted_at IS NULL WHERE w.part = %s AND w.erp = %s)",
             (name, erp),
         ).fetchall()
         for batch_id, part, number in rows:

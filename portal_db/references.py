@@ -7,11 +7,12 @@ arrives. Reads `portal` and this run's staging tables; writes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import Part, Reference, When
+from portal_db.identifiers import digits
 from portal_db.staging import Staging
-
 
 _DEEPEST = 64
 """No navigation tree is deeper; bounds the walk through one that holds a cycle elsewhere."""
@@ -46,19 +47,25 @@ def missing(staging: Staging, part: Part) -> list[Missing]:
     return found
 
 
-def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> str:
+def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> LiteralString:
     on = " AND ".join(f"s.{k} = d.{k}" for k in part.key)
     target = PARTS[reference.to]
-    there = [
-        f"EXISTS (SELECT FROM portal.{target.name} p WHERE p.erp = %s "
-        f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL{_kept(staging, target, erp)})"
+    there: list[LiteralString] = [
+        (
+            f"EXISTS (SELECT FROM portal.{target.name} p WHERE p.erp = %s "
+            f"AND p.key = s.{reference.field} AND p.deleted_at IS NULL"
+            f"{_kept(staging, target, erp)})"
+        )
     ]
     if target.feed == staging.feed.name and erp == staging.erp:
         there.append(
             f"EXISTS (SELECT FROM {staging.table(target.name)} q "
             f"WHERE q.key = s.{reference.field} AND NOT q.deleted)"
         )
-    conditions = [f"s.{reference.field} IS NOT NULL", *(_when(w) for w in reference.when)]
+    conditions: list[LiteralString] = [
+        f"s.{reference.field} IS NOT NULL",
+        *(_when(w) for w in reference.when),
+    ]
     root = "s.root_no" if part.parent else "s.record_no"
     return (
         f"SELECT {root}, s.{reference.field} FROM {staging.table(part.name, '_delta')} d "
@@ -67,7 +74,7 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> str:
     )
 
 
-def _kept(staging: Staging, target: Part, erp: str) -> str:
+def _kept(staging: Staging, target: Part, erp: str) -> LiteralString:
     """A row that this very run is about to delete does not count as there."""
     if target.feed != staging.feed.name or erp != staging.erp:
         return ""
@@ -78,7 +85,7 @@ def _kept(staging: Staging, target: Part, erp: str) -> str:
     return f" AND NOT EXISTS (SELECT FROM {delta} g WHERE g.op = 'D' AND g.key = p.key)"
 
 
-def _when(when: When) -> str:
+def _when(when: When) -> LiteralString:
     if when.is_ == "present":
         return f"s.{when.field} IS NOT NULL"
     if when.is_ == "absent":
@@ -88,7 +95,7 @@ def _when(when: When) -> str:
     return f"s.{when.field}::text {negated}IN ({values})"
 
 
-def cycles(staging: Staging, part: Part, field: str) -> list[int]:
+def cycles(staging: Staging, part: Part, field: LiteralString) -> list[int]:
     """record_no of staged roots that stand in a cycle of `field` (a category above itself)."""
     rows = staging.connection.execute(
         f"WITH RECURSIVE now AS ("
@@ -98,7 +105,7 @@ def cycles(staging: Staging, part: Part, field: str) -> list[int]:
         f"(SELECT FROM {staging.table(part.name)} q WHERE q.key = p.key)), "
         f"walk AS (SELECT key AS start, above, 1 AS depth FROM now WHERE above IS NOT NULL "
         f"UNION ALL SELECT w.start, n.above, w.depth + 1 FROM walk w JOIN now n ON n.key = w.above "
-        f"WHERE n.above IS NOT NULL AND w.above <> w.start AND w.depth < {_DEEPEST}) "
+        f"WHERE n.above IS NOT NULL AND w.above <> w.start AND w.depth < {digits(_DEEPEST)}) "
         f"SELECT DISTINCT n.record_no FROM walk w JOIN now n ON n.key = w.start "
         f"WHERE w.above = w.start AND n.record_no IS NOT NULL",
         (staging.erp,),

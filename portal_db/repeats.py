@@ -7,6 +7,7 @@ an order → the last wins; otherwise every copy is quarantined. Works on this r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 from mappings.vocabulary import Part
 from portal_db.staging import Staging
@@ -104,7 +105,7 @@ def find_children(staging: Staging, child: Part) -> tuple[tuple[int, ...], tuple
 
     A root that holds the same child key twice, unequal, contradicts itself as a whole.
     """
-    own = [k for k in child.key if k != child.parent_field]
+    own: list[LiteralString] = [k for k in child.key if k != child.parent_field]
     keys = ", ".join(["root_no", *own])
     rows = staging.connection.execute(
         f"SELECT record_no, root_no, same, place FROM (SELECT record_no, root_no, "

@@ -6,6 +6,8 @@ must not connect, and must not know a mapping or a connector.
 
 from __future__ import annotations
 
+from typing import Any, LiteralString
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from mappings.feeds import PARTS
@@ -33,7 +36,7 @@ metadata = MetaData(
     naming_convention={"pk": "%(table_name)s_pkey", "ck": "%(table_name)s_%(constraint_name)s"}
 )
 
-_PLAIN: dict[Type, TypeEngine[object]] = {
+_PLAIN: dict[Type, TypeEngine[Any]] = {
     "text": Text(),
     "code": Text(),
     "ccy": Text(),
@@ -50,7 +53,7 @@ PROVENANCE = ("batch_id", "record_no", "row_hash", "as_of", "deleted_at", "stale
 """The columns every synced row carries beside its fields."""
 
 
-def column_type(kind: Type) -> TypeEngine[object]:
+def column_type(kind: Type) -> TypeEngine[Any]:
     """The PostgreSQL type of a field type."""
     if kind in DECIMALS:
         precision, scale = DECIMALS[kind]
@@ -58,13 +61,13 @@ def column_type(kind: Type) -> TypeEngine[object]:
     return _PLAIN[kind]
 
 
-def spaces(part: Part) -> tuple[str, ...]:
+def spaces(part: Part) -> tuple[LiteralString, ...]:
     """The code spaces that a part's rows name beside their own ERP's: `dealer`, `product`.
 
     A row carries `<space>_erp` for each: cedar's invoices name birch's dealers.
     """
     names = {f.name for f in part.fields}
-    found: list[str] = []
+    found: list[LiteralString] = []
     if part.feed != "customers" and names & {"dealer_key", "account_key"}:
         found.append("dealer")
     if part.feed != "products" and "product_key" in names:
@@ -75,7 +78,7 @@ def spaces(part: Part) -> tuple[str, ...]:
 
 
 def _portal_table(part: Part) -> Table:
-    columns: list[Column[object]] = [Column("erp", Text(), primary_key=True)]
+    columns: list[SchemaItem] = [Column("erp", Text(), primary_key=True)]
     for field in part.fields:
         key = field.name in part.key
         needed = key or field.name == part.parent_field or (field.need == "R" and field.mapped)
@@ -96,7 +99,7 @@ def _portal_table(part: Part) -> Table:
             Column("bytes", BigInteger()),
             Column("media_type", Text()),
             CheckConstraint("state IN ('present', 'pending', 'missing')", name="state"),
-        ]  # type: ignore[list-item]
+        ]
     columns += [
         Column("batch_id", BigInteger(), nullable=False),
         Column("record_no", BigInteger(), nullable=False),
@@ -105,7 +108,7 @@ def _portal_table(part: Part) -> Table:
         Column("deleted_at", DateTime(timezone=True)),
         Column("stale_since", DateTime(timezone=True)),
     ]
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     if part.name == "price":
         options["postgresql_partition_by"] = "LIST (erp)"
     return Table(part.name, metadata, *columns, schema="portal", comment=part.meaning, **options)
@@ -141,14 +144,14 @@ LAW = "read = inserted + updated + unchanged + superseded + quarantined + deferr
 """The ledger's law: no record that came in is dropped."""
 
 
-def _counts() -> list[Column[object]]:
+def _counts() -> list[Column[Any]]:
     return [
         Column(name, BigInteger(), nullable=False, server_default="0")
         for name in (*_COUNTS, "deleted")
     ]
 
 
-def _now(name: str) -> Column[object]:
+def _now(name: str) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=text("now()"))
 
 
@@ -173,6 +176,7 @@ batch = Table(
     Column("mapping_sha256", Text(), nullable=False),
     Column("pages", Integer(), nullable=False, server_default="0"),
     Column("bytes", BigInteger(), nullable=False, server_default="0"),
+    Column("documents", Integer(), nullable=False, server_default="0", comment="asked for anew"),
     _now("pulled_at"),
     Column("server_at", DateTime(timezone=True)),
     Column("superseded_by", BigInteger()),
@@ -196,7 +200,9 @@ batch_page = Table(
     Column("file", Text(), nullable=False, comment="file name in the batch's landing folder"),
     Column("sha256", Text(), nullable=False),
     Column("bytes", BigInteger(), nullable=False),
-    Column("records", BigInteger(), comment="root records as the connector or the load counted them"),
+    Column(
+        "records", BigInteger(), comment="root records as the connector or the load counted them"
+    ),
     Column("first_record_no", BigInteger(), comment="known once the batch has been read"),
     schema="sync",
 )

@@ -41,7 +41,9 @@ def _visible(part: Part) -> str:
     if part.name == "dealer":
         return f"(erp, key) IN {mine} OR (erp, account_key) IN {mine}"
     if part.name == "credit":
-        return "(dealer_erp, account_key) IN (SELECT a.erp, a.account_key FROM portal.my_accounts() a)"
+        return (
+            "(dealer_erp, account_key) IN (SELECT a.erp, a.account_key FROM portal.my_accounts() a)"
+        )
     tests = []
     if "dealer_key" in names:
         tests.append(f"({space}, dealer_key) IN {mine}")
@@ -67,9 +69,14 @@ def row_security_sql() -> str:
         lines += [
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;",
             f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY;",
-            f"CREATE POLICY synced ON {table} FOR ALL TO waybill_sync USING (true) WITH CHECK (true);",
-            f"CREATE POLICY seen ON {table} FOR SELECT TO waybill_owner, waybill_review, "
-            "waybill_auditor USING (true);",
+            (
+                f"CREATE POLICY synced ON {table} FOR ALL TO waybill_sync "
+                "USING (true) WITH CHECK (true);"
+            ),
+            (
+                f"CREATE POLICY seen ON {table} FOR SELECT TO waybill_owner, waybill_review, "
+                "waybill_auditor USING (true);"
+            ),
             f"CREATE POLICY own ON {table} FOR SELECT TO waybill_portal_app USING ({visible});",
             f"GRANT SELECT ON {table} TO waybill_portal_app;",
         ]
@@ -117,7 +124,8 @@ SELECT c.erp, c.feed, c.scope_key, c.batch_id AS last_good_batch, c.confirmed_at
        now() - c.confirmed_at > make_interval(mins => p.promise_minutes) AS late
 FROM sync.cursor c JOIN sync.feed_promise p ON p.feed = c.feed
 WHERE c.confirmed_at IS NOT NULL;
-GRANT SELECT ON portal.feed_status TO waybill_sync, waybill_portal_app, waybill_review, waybill_auditor;
+GRANT SELECT ON portal.feed_status TO waybill_sync, waybill_portal_app,
+  waybill_review, waybill_auditor;
 """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import pgpq
 import psycopg
@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import DECIMALS, Feed, Field, Part
+from portal_db.identifiers import digits, plain_name
 from portal_db.schema import spaces
 
-_PG: dict[str, str] = {
+_PG: dict[str, LiteralString] = {
     "text": "text",
     "code": "text",
     "ccy": "text",
@@ -30,14 +31,21 @@ _PG: dict[str, str] = {
     "texts": "text[]",
     "codes": "text[]",
 }
+_BOOKKEEPING = (
+    "record_no bigint NOT NULL",
+    "root_no bigint",
+    "raw_hash bigint NOT NULL",
+    "deleted boolean NOT NULL",
+    "version timestamptz",
+)
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
 
 
-def staged_type(kind: str) -> str:
+def staged_type(kind: str) -> LiteralString:
     """The column type that binary COPY fills for a field type (json travels as text)."""
     if kind in DECIMALS:
-        precision, scale = DECIMALS[kind]  # type: ignore[index]
-        return f"numeric({precision},{scale})"
+        precision, scale = DECIMALS[kind]
+        return f"numeric({digits(precision)},{digits(scale)})"
     return _PG[kind]
 
 
@@ -56,28 +64,23 @@ class Staging:
 
     connection: psycopg.Connection[Any]
     run_id: int
-    erp: str
+    erp: LiteralString
     feed: Feed
-    refers: Mapping[str, str]
-    _created: list[str] = field(default_factory=list)
+    refers: Mapping[str, LiteralString]
+    _created: list[LiteralString] = field(default_factory=list)
 
-    def table(self, part: str, suffix: str = "") -> str:
+    def table(self, part: str, suffix: str = "") -> LiteralString:
         """Qualified name of a staging table of this run."""
-        return f"staging.run_{self.run_id}_{part}{suffix}"
+        return f"staging.{plain_name(f'run_{self.run_id}_{part}{suffix}')}"
 
     def create(self, parts: Iterable[Part]) -> None:
         """Create the empty tables of every part, and the one for documents."""
         for part in parts:
-            columns = [f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)]
-            columns += [
-                "record_no bigint NOT NULL",
-                "root_no bigint",
-                "raw_hash bigint NOT NULL",
-                "deleted boolean NOT NULL",
-                "version timestamptz",
+            columns: list[LiteralString] = [
+                f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)
             ]
-            self._create(self.table(part.name), columns)
-            keys = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
+            self._create(self.table(part.name), [*columns, *_BOOKKEEPING])
+            keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
             if part.name == "document":
                 self._create(
@@ -91,7 +94,7 @@ class Staging:
                     ],
                 )
 
-    def _create(self, name: str, columns: list[str]) -> None:
+    def _create(self, name: LiteralString, columns: list[LiteralString]) -> None:
         self.connection.execute(f"CREATE UNLOGGED TABLE {name} ({', '.join(columns)})")
         self._created.append(name)
 
@@ -121,7 +124,7 @@ class Staging:
                 rows,
             )
 
-    def _copy(self, name: str, table: pa.Table) -> int:
+    def _copy(self, name: LiteralString, table: pa.Table) -> int:
         if table.num_rows == 0:
             return 0
         encoder = pgpq.ArrowToPostgresBinaryEncoder(table.schema)
@@ -137,7 +140,7 @@ class Staging:
         """Give the planner the sizes it is about to join."""
         self.connection.execute(f"ANALYZE {self.table(part.name)}")
 
-    def count(self, part: Part, where: str = "true") -> int:
+    def count(self, part: Part, where: LiteralString = "true") -> int:
         """Rows staged of a part (those of accepted roots only: `source` filters the rest)."""
         row = self.connection.execute(
             f"SELECT count(*) FROM {self.table(part.name)} WHERE {where}"
@@ -154,34 +157,42 @@ class Staging:
             self.connection.execute(f"DROP TABLE IF EXISTS {name}")
         self._created.clear()
 
-    def source(self, part: Part) -> str:
+    def source(self, part: Part) -> LiteralString:
         """A SELECT of the staged part with exactly the portal's columns, plus bookkeeping.
 
         A child appears only with its root, which gives it its parent key and copied fields.
         """
-        joins: list[str] = []
-        columns = ["s.record_no", "s.root_no", "s.raw_hash", "s.deleted", "s.version"]
+        joins: list[LiteralString] = []
+        columns: list[LiteralString] = [
+            "s.record_no",
+            "s.root_no",
+            "s.raw_hash",
+            "s.deleted",
+            "s.version",
+        ]
         if part.parent is not None:
             root = self.feed.part(part.parent)
             joins.append(f"JOIN ({self.source(root)}) r ON r.record_no = s.root_no")
-        for one in part.fields:
-            columns.append(f"{self._expression(part, one, joins)} AS {one.name}")
-        for space in spaces(part):
-            columns.append(f"'{self.refers.get(space, self.erp)}'::text AS {space}_erp")
+        columns.extend(f"{self._expression(part, one, joins)} AS {one.name}" for one in part.fields)
+        columns.extend(
+            f"'{self.refers.get(space, self.erp)}'::text AS {space}_erp" for space in spaces(part)
+        )
         if part.name == "document":
-            joins.append(f"LEFT JOIN {self.table('document', '_files')} f ON f.location = s.location")
+            joins.append(
+                f"LEFT JOIN {self.table('document', '_files')} f ON f.location = s.location"
+            )
             joins.append(
                 f"LEFT JOIN portal.document d ON d.erp = '{self.erp}' AND d.key = s.key "
                 "AND d.location = s.location"
             )
             columns.append("coalesce(f.state, d.state, 'pending') AS state")
-            columns += [
+            columns.extend(
                 f"CASE WHEN f.state IS NOT NULL THEN f.{c} ELSE d.{c} END AS {c}"
                 for c in DOCUMENT_COLUMNS[1:]
-            ]
+            )
         return f"SELECT {', '.join(columns)} FROM {self.table(part.name)} s {' '.join(joins)}"
 
-    def _expression(self, part: Part, one: Field, joins: list[str]) -> str:
+    def _expression(self, part: Part, one: Field, joins: list[LiteralString]) -> LiteralString:
         if one.name == part.parent_field:
             return "r.key"
         if one.copied_from is None:
@@ -189,9 +200,11 @@ class Staging:
         from_part, from_field = one.copied_from
         if from_part == part.parent:
             return f"r.{from_field}"
-        reference = next(r.field for r in part.references if r.to == from_part and not r.when)
+        reference: LiteralString = next(
+            r.field for r in part.references if r.to == from_part and not r.when
+        )
         alias = f"k_{from_part}"
-        join = (
+        join: LiteralString = (
             f"LEFT JOIN portal.{from_part} {alias} "
             f"ON {alias}.erp = '{self.refers.get(from_part, self.erp)}' "
             f"AND {alias}.key = s.{reference}"
@@ -200,7 +213,10 @@ class Staging:
             joins.append(join)
         if PARTS[from_part].feed != self.feed.name:
             return f"{alias}.{from_field}"
-        staged = f"LEFT JOIN ({self.source(PARTS[from_part])}) g_{from_part} ON g_{from_part}.key = s.{reference}"
+        staged: LiteralString = (
+            f"LEFT JOIN ({self.source(PARTS[from_part])}) g_{from_part} "
+            f"ON g_{from_part}.key = s.{reference}"
+        )
         if staged not in joins:
             joins.append(staged)
         return f"coalesce(g_{from_part}.{from_field}, {alias}.{from_field})"
@@ -209,11 +225,11 @@ class Staging:
 def drop_orphans(connection: psycopg.Connection[Any], erp: str, feed: str) -> None:
     """Drop what runs left that did not live to drop it themselves; only while holding the turn."""
     rows = connection.execute(
-        "SELECT format('staging.%%I', t.tablename) FROM pg_tables t JOIN sync.run r "
+        "SELECT t.tablename FROM pg_tables t JOIN sync.run r "
         "ON r.id = split_part(t.tablename, '_', 2)::bigint WHERE t.schemaname = 'staging' "
         "AND t.tablename ~ '^run_[0-9]+_' AND r.erp = %s AND r.feed = %s "
         "AND r.state <> 'running'",
         (erp, feed),
     ).fetchall()
     for (name,) in rows:
-        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)}")

@@ -6,6 +6,7 @@ Set-based over this run's staging tables and the portal; reads only.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import LiteralString
 
 from mappings.vocabulary import Part, SumCheck
 from portal_db.staging import Staging
@@ -29,7 +30,7 @@ def unbalanced(staging: Staging, root: Part, check: SumCheck) -> list[tuple[int,
     return [(int(n), f"{head} is not {total}") for n, head, total in rows]
 
 
-def staged_total(staging: Staging, part: Part, field: str) -> Decimal:
+def staged_total(staging: Staging, part: Part, field: LiteralString) -> Decimal:
     """Sum of a field over the staged rows of a part."""
     row = staging.connection.execute(
         f"SELECT coalesce(sum({field}), 0) FROM {staging.table(part.name)} WHERE NOT deleted"
@@ -37,7 +38,9 @@ def staged_total(staging: Staging, part: Part, field: str) -> Decimal:
     return Decimal(row[0]) if row else Decimal(0)
 
 
-def live(staging: Staging, part: Part, condition: str, parameters: tuple[object, ...]) -> int:
+def live(
+    staging: Staging, part: Part, condition: LiteralString, parameters: tuple[object, ...]
+) -> int:
     """Live rows of a part in the portal within a scope (SQL over alias t)."""
     row = staging.connection.execute(
         f"SELECT count(*) FROM portal.{part.name} t WHERE t.erp = '{staging.erp}' "

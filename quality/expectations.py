@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mappings.vocabulary import Part, RowCheck, SumCheck
+from mappings.vocabulary import Part, RowCheck
 from quality.batch import BatchCheck
 
 if TYPE_CHECKING:
@@ -68,21 +68,13 @@ def sampled(table: pa.Table, most: int = SAMPLE_ROWS) -> tuple[pa.Table, str]:
     return table.take(pa.array(chosen)), f"sample {most} of {rows}"
 
 
-def evaluate(
-    part: Part,
-    table: pa.Table,
-    population: str,
-    children: Mapping[str, pa.Table] | None = None,
-) -> list[CheckResult]:
+def evaluate(part: Part, table: pa.Table, population: str) -> list[CheckResult]:
     """One result per row check of the part, in their order; `table` has its typed columns.
 
-    With `children` (child part to table, `root_no` naming `record_no`) also one per document sum
-    of those parts; all children of the rows must be there. Costs about 5 s once per process where
-    Great Expectations was not imported yet, then about 10 ms a check and 1 us a check and row.
+    Costs about 5 s once per process where Great Expectations was not imported yet, then about
+    10 ms a check and 1 us a check and row. Document sums are judged in SQL, by portal_db.totals.
     """
-    there = children or {}
-    sums = [(check, there[check.child]) for check in part.sums if check.child in there]
-    return _evaluate(part.row_checks, table, population, sums)
+    return _evaluate(part.row_checks, table, population)
 
 
 def evaluate_batch(
@@ -98,22 +90,14 @@ def evaluate_batch(
     return _evaluate([check.as_row_check() for check in wanted], table, "batch")
 
 
-def _evaluate(
-    checks: Sequence[RowCheck],
-    table: pa.Table,
-    population: str,
-    sums: Sequence[tuple[SumCheck, pa.Table]] = (),
-) -> list[CheckResult]:
+def _evaluate(checks: Sequence[RowCheck], table: pa.Table, population: str) -> list[CheckResult]:
     failed: Counter[str] = Counter()
     evaluated: Counter[str] = Counter()
-    wanted = [*checks, *(check for check, _ in sums)]
-    if len(table) and wanted:
+    if len(table) and checks:
         from quality.frames import Translation  # noqa: PLC0415 seconds to import
 
         translation = Translation(table)
         translation.add(checks)
-        for check, children in sums:
-            translation.add_sum(check, children)
         failed, evaluated = _run(translation)
     return [
         CheckResult(
@@ -124,7 +108,7 @@ def _evaluate(
             failed[check.id],
             population,
         )
-        for check in wanted
+        for check in checks
     ]
 
 

@@ -37,7 +37,7 @@ from great_expectations.expectations.core.expect_column_values_to_not_be_null im
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column, Condition
 
-from mappings.vocabulary import RowCheck, SumCheck, When
+from mappings.vocabulary import RowCheck, When
 
 _SEPARATOR = "\x1f"
 
@@ -62,32 +62,6 @@ class Translation:
         """Take in the checks, in order."""
         for check in checks:
             self.expectations.extend(self._expectations(check))
-
-    def add_sum(self, check: SumCheck, children: pa.Table) -> None:
-        """Take in a document sum: head minus lines lies within the tolerance."""
-        totals: dict[int, Decimal] = {}
-        rows = zip(
-            children.column("root_no").to_pylist(),
-            children.column(check.child_field).to_pylist(),
-            strict=True,
-        )
-        for root_no, value in rows:
-            if value is not None:
-                totals[root_no] = totals.get(root_no, Decimal(0)) + value
-        name = f"{check.id}__gap"
-        heads = zip(
-            self.table.column("record_no").to_pylist(),
-            self.table.column(check.field).to_pylist(),
-            strict=True,
-        )
-        self.columns[name] = [
-            None if head is None or record_no not in totals else head - totals[record_no]
-            for record_no, head in heads
-        ]
-        within = RowCheck(
-            check.id, "between", name, check.says, low=-check.tolerance, high=check.tolerance
-        )
-        self.expectations.extend(self._expectations(within))
 
     def value(self, name: str) -> str:
         """The column as Python objects."""

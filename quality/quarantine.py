@@ -231,7 +231,7 @@ def _reasons(judged: Judged, owners: pa.Array) -> list[tuple[int, Reason]]:
     return found
 
 
-def _gather(  # noqa: PLR0917 one column of a reason each
+def _gather(
     part: str,
     field_name: str,
     code: str,

@@ -1,0 +1,1 @@
+"""Practice ERPs that misbehave on demand. Must import nothing else of this project."""

@@ -76,17 +76,15 @@ class Faults:
         with self._lock:
             self._armed.clear()
 
-    def peek(self, request: str, among: frozenset[str]) -> str | None:
+    def peek(self, request: str, only: Container[str]) -> str | None:
         """The name that `take` would give now; nothing is counted."""
         with self._lock:
             for fault in self._armed:
-                if fault.where in request and fault.name in among and fault.after <= 0:
+                if fault.where in request and fault.name in only and fault.after <= 0:
                     return fault.name
         return None
 
-    def take(
-        self, request: str, only: Container[str] | None = None
-    ) -> tuple[str, float] | None:
+    def take(self, request: str, only: Container[str] | None = None) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
 
         `only`: the faults that make sense for this kind of request; others stay armed.

@@ -1,0 +1,1 @@
+"""The engine: pull, load, reconcile, replay. Must know no Airflow and no web."""

@@ -112,7 +112,7 @@ def _sample(erp: ErpMapping, feed: str, reading: Reading, page: Page, found: Row
 def _judge(mapper: Mapper, chunk: RawChunk, mapped: Mapped, found: Row) -> None:
     """Count what a load would reject for the record's own sake (references are not looked up)."""
     part, table = mapper.part, mapped.table
-    bad = pa.repeat(pa.scalar(False), table.num_rows)  # noqa: FBT003 - Arrow takes it so
+    bad = pa.repeat(pa.scalar(False), table.num_rows)
     unreadable: dict[str, pa.BooleanArray] = {}
     for problem in mapped.problems:
         mask = _plain(problem.mask)
@@ -127,13 +127,13 @@ def _judge(mapper: Mapper, chunk: RawChunk, mapped: Mapped, found: Row) -> None:
             mask = pc.and_not(mask, unreadable[name])
         if mask.true_count:
             bad = pc.or_(bad, mask)
-            raw = mapper.raw_json(chunk, pc.index(mask, pa.scalar(True)).as_py())  # noqa: FBT003 - Arrow takes it so
+            raw = mapper.raw_json(chunk, pc.index(mask, pa.scalar(True)).as_py())
             _reason(found, verdict.check_id, verdict.field, verdict.says, mask.true_count, raw)
     found["read"] += table.num_rows
     found["rejected"] += bad.true_count
 
 
-def _reason(found: Row, code: str, field: str, says: str, records: int, example: object) -> None:  # noqa: PLR0917 - its options
+def _reason(found: Row, code: str, field: str, says: str, records: int, example: object) -> None:
     if not records:
         return
     for known in found["reasons"]:
@@ -146,9 +146,9 @@ def _reason(found: Row, code: str, field: str, says: str, records: int, example:
 
 
 def _plain(mask: pa.Array | pa.ChunkedArray | Iterable[bool]) -> pa.BooleanArray:
-    return pc.fill_null(mask, False)  # noqa: FBT003 - Arrow takes it so
+    return pc.fill_null(mask, False)
 
 
 def _first(values: pa.Array, mask: pa.BooleanArray) -> object:
-    at = pc.index(mask, pa.scalar(True)).as_py()  # noqa: FBT003 - Arrow takes it so
+    at = pc.index(mask, pa.scalar(True)).as_py()
     return values[at].as_py() if at is not None and at >= 0 and len(values) == len(mask) else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from sqlalchemy import Engine
@@ -55,7 +55,7 @@ class Context:
             landing=Landing(settings.landing),
         )
 
-    def __enter__(self) -> Context:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -79,7 +79,9 @@ class Context:
         known = sorted(self.mappings.mappings)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
-        raise Misconfigured(f"there is no ERP {name!r} in the mappings", code="mapping", remedy=hint)
+        raise Misconfigured(
+            f"there is no ERP {name!r} in the mappings", code="mapping", remedy=hint
+        )
 
     def feed(self, erp: str, feed: str) -> FeedMapping:
         """How one ERP supplies one feed. Raises Misconfigured where it does not."""

@@ -6,10 +6,12 @@ for again with the next pull. Known ones are not fetched twice. Must not write t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from connectors.formats import read_page
-from connectors.formats.raw import RawChunk
+from connectors.formats.gathering import gathered
+from connectors.formats.raw import Broken, Declared, RawChunk
 from connectors.protocol import Connector
 from mappings.errors import Refused, Transient
 from mappings.spec import ErpMapping
@@ -26,7 +28,7 @@ _GIVE_UP_AFTER = 5
 _MEDIA = {"pdf": "application/pdf", "ubl": "application/xml", "cii": "application/xml"}
 
 
-def fetch(  # noqa: PLR0913  one call site
+def fetch(
     ctx: Context,
     mapping: ErpMapping,
     folder: str,
@@ -73,7 +75,7 @@ def fetch(  # noqa: PLR0913  one call site
     return rows
 
 
-def _named(  # noqa: PLR0913
+def _named(
     ctx: Context,
     mapping: ErpMapping,
     folder: str,
@@ -85,20 +87,25 @@ def _named(  # noqa: PLR0913
     supply = supplied(declared("invoices"), mapping.feeds["invoices"])[part.name]
     mapper = Mapper(part, supply, mapping)
     named: dict[str, str] = {}
-    first = {part.name: 1, **{child.part: 1 for child in reading.plan.children}}
-    for page in pages:
-        if page.part != reading.part:
-            continue
-        with ctx.landing.open_page(folder, page.file) as content:
-            for item in read_page(content, reading.plan, page.page, first):
-                if isinstance(item, RawChunk) and item.part == part.name:
-                    table = mapper.map(item).table
-                    for location, kind in zip(
-                        table["location"].to_pylist(), table["format"].to_pylist(), strict=True
-                    ):
-                        if location:
-                            named.setdefault(location, kind or "pdf")
+    for item in gathered(_items(ctx, folder, reading, pages)):
+        if isinstance(item, RawChunk) and item.part == part.name:
+            table = mapper.map(item).table
+            for location, kind in zip(
+                table["location"].to_pylist(), table["format"].to_pylist(), strict=True
+            ):
+                if location:
+                    named.setdefault(location, kind or "pdf")
     return named
+
+
+def _items(
+    ctx: Context, folder: str, reading: Reading, pages: list[PageRow]
+) -> Iterator[RawChunk | Broken | Declared]:
+    first = {reading.part: 1, **{child.part: 1 for child in reading.plan.children}}
+    for page in pages:
+        if page.part == reading.part:
+            with ctx.landing.open_page(folder, page.file) as content:
+                yield from read_page(content, reading.plan, page.page, first)
 
 
 def _known(ctx: Context, erp: str, locations: list[str]) -> set[str]:

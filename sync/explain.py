@@ -159,7 +159,7 @@ def _find(ctx: Context, part: Part, key: list[str]) -> Row:
     )
 
 
-def _evidence(  # noqa: PLR0917 - its options
+def _evidence(
     ctx: Context, erp: ErpMapping, part: Part, batch: Row, pages: list[PageRow], record_no: int
 ) -> tuple[_Record, Row]:
     """The record in its page, its bytes, and whether they still have the hash they landed with."""
@@ -204,7 +204,7 @@ def _evidence(  # noqa: PLR0917 - its options
     }
 
 
-def _search(  # noqa: PLR0917 - its options
+def _search(
     ctx: Context, plan: ReadPlan, part: str, folder: str, pages: list[PageRow], record_no: int
 ) -> tuple[PageRow, _Record, int] | None:
     """(page, record, its number in that page), reading no more pages than needed."""

@@ -17,9 +17,7 @@ from sync.scope import scope_of
 from sync.turn import take_wish
 
 
-def sync_feed(
-    ctx: Context, erp: str, feed: str, *, progress: Progress = silent
-) -> Outcome | None:
+def sync_feed(ctx: Context, erp: str, feed: str, *, progress: Progress = silent) -> Outcome | None:
     """Run one feed; None where another process is at it and was told to go once more.
 
     Raises what `pull` and `load` raise. A held batch is an outcome; nothing follows it.

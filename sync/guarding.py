@@ -78,7 +78,7 @@ class Judgement:
             )
 
 
-def judge_delta(  # noqa: PLR0913  one call site; each is a fact about the run
+def judge_delta(
     connection: psycopg.Connection[Any],
     staging: Staging,
     settling: Settling,
@@ -106,7 +106,11 @@ def judge_delta(  # noqa: PLR0913  one call site; each is a fact about the run
     for part in feed.parts:
         found = delta.counts(staging, part)
         judgement.parts[part.name] = settling.counts(
-            part, inserted=found["I"], updated=found["U"], tombstones=found["T"], vanished=found["V"]
+            part,
+            inserted=found["I"],
+            updated=found["U"],
+            tombstones=found["T"],
+            vanished=found["V"],
         )
     roots = sum((judgement.parts[root.name] for root in feed.roots), Counts())
     if whole or not settling.selected:
@@ -120,7 +124,7 @@ def judge_delta(  # noqa: PLR0913  one call site; each is a fact about the run
     return judgement
 
 
-def _emptied(  # noqa: PLR0913  one call site
+def _emptied(
     staging: Staging,
     settling: Settling,
     scope: Scope,
@@ -180,7 +184,7 @@ class _Changes:
                     self.reasons.setdefault(part.name, {}).setdefault(number, []).append(reason)
 
 
-def _stats(  # noqa: PLR0913
+def _stats(
     staging: Staging,
     main: Part,
     scope: Scope,
@@ -220,9 +224,7 @@ def _expect(
     for part in feed.parts:
         rows, total = delta_rows(staging, part, SAMPLE_ROWS)
         touched = touched or total > 0
-        population = (
-            f"delta {total}" if len(rows) == total else f"sample {len(rows)} of {total}"
-        )
+        population = f"delta {total}" if len(rows) == total else f"sample {len(rows)} of {total}"
         if total or part.name in settling.intake.read:
             judgement.results += [(part.name, "gx", r) for r in evaluate(part, rows, population)]
     if not touched:
@@ -234,9 +236,7 @@ def _expect(
     ]
 
 
-def _portal_figures(
-    staging: Staging, judgement: Judgement
-) -> dict[str, Decimal | int | None]:
+def _portal_figures(staging: Staging, judgement: Judgement) -> dict[str, Decimal | int | None]:
     """Statistics that need more than this run's own numbers; one not measured is left out."""
     del judgement
     if staging.feed.name == "invoices":

@@ -82,7 +82,7 @@ def runs(
     """The newest runs with their counts."""
     return _rows(
         ctx,
-        f"SELECT id AS run_id, batch_id, erp, feed, kind, state, started_at, seconds, {_COUNTS}, "  # noqa: S608 - constant column names
+        f"SELECT id AS run_id, batch_id, erp, feed, kind, state, started_at, seconds, {_COUNTS}, "
         "error ->> 'says' AS error FROM sync.run "
         "WHERE (%(erp)s::text IS NULL OR erp = %(erp)s) "
         "AND (%(feed)s::text IS NULL OR feed = %(feed)s) "
@@ -121,7 +121,7 @@ def run(ctx: Context, run_id: int) -> Row:
         "pages": pages,
         "parts": _rows(
             ctx,
-            f"SELECT part, {_COUNTS} FROM sync.run_part WHERE run_id = %(id)s ORDER BY part",  # noqa: S608 - constant column names
+            f"SELECT part, {_COUNTS} FROM sync.run_part WHERE run_id = %(id)s ORDER BY part",
             {"id": run_id},
         ),
         "checks": _rows(
@@ -234,9 +234,9 @@ def _key_words(key: str | None) -> str | None:
     if key is None:
         return None
     words = [""]
-    for token in re.findall(r"\\.|\||[^\\|]+", key):
-        if token == "|":
+    for piece in re.findall(r"\\.|\||[^\\|]+", key):
+        if piece == "|":
             words.append("")
         else:
-            words[-1] += token.removeprefix("\\") if len(token) > 1 else token
+            words[-1] += piece.removeprefix("\\") if len(piece) > 1 else piece
     return " ".join(words)

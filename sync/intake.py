@@ -6,8 +6,9 @@ the portal or write to it.
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.formats import read_page
+from connectors.formats.gathering import gathered
 from connectors.formats.raw import Broken, Declared, RawChunk
 from mappings.errors import BatchRefused
 from mappings.sources.sftp import CsvFormat, SftpSource
@@ -60,11 +62,19 @@ class Intake:
     """(part, their column) → what came adds up to; None where a value is no number."""
     pages: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Page → (first record_no of its part, records)."""
+    starts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Part with a source → (first record_no, page) of each of its pages, ascending."""
     own_sources: set[str] = field(default_factory=set)
     """Child parts that came from a source of their own."""
 
+    def page_of(self, part: str, record_no: int) -> int | None:
+        """The page on which a record of a part with a source lies."""
+        starts = self.starts.get(part, [])
+        place = bisect.bisect_right(starts, record_no, key=lambda one: one[0]) - 1
+        return starts[place][1] if place >= 0 else None
 
-def take_in(  # noqa: PLR0913  one call site
+
+def take_in(
     ctx: Context,
     mapping: ErpMapping,
     feed: Feed,
@@ -87,26 +97,37 @@ def take_in(  # noqa: PLR0913  one call site
         part = feed.part(reading.part)
         if part.parent is not None:
             intake.own_sources.add(part.name)
-        first = {part.name: 1, **{child.part: 1 for child in reading.plan.children}}
-        for page in (p for p in pages if p.part == reading.part):
-            start = first[part.name]
-            with ctx.landing.open_page(batch.landing or "", page.file, page.sha256) as content:
-                for item in read_page(content, reading.plan, page.page, first):
-                    if isinstance(item, RawChunk):
-                        _add_up(reading, item, intake)
-                        _chunk(feed, maps, item, staging, intake, only)
-                        progress("read", sum(intake.read.values()), total)
-                    elif isinstance(item, Broken):
-                        _broken(feed, item, intake, only)
-                    else:
-                        _declared(item, intake)
-            intake.pages[page.page] = (start, first[part.name] - start)
+        mine = [page for page in pages if page.part == reading.part]
+        for item in gathered(_items(ctx, batch, reading, mine, intake)):
+            if isinstance(item, RawChunk):
+                _add_up(reading, item, intake)
+                _chunk(feed, maps, item, staging, intake, only)
+                progress("read", sum(intake.read.values()), total)
+            elif isinstance(item, Broken):
+                _broken(feed, item, intake, only)
+            else:
+                _declared(item, intake)
     if only is None:
         _compare_declared(batch, intake)
     return intake
 
 
-def _chunk(  # noqa: PLR0913
+def _items(
+    ctx: Context, batch: Batch, reading: Reading, pages: list[PageRow], intake: Intake
+) -> Iterator[RawChunk | Broken | Declared]:
+    """Everything the pages of one source hold, in order; notes which records lie on which page."""
+    first = {reading.part: 1, **{child.part: 1 for child in reading.plan.children}}
+    for page in pages:
+        start = first[reading.part]
+        with ctx.landing.open_page(batch.landing or "", page.file, page.sha256) as content:
+            yield from read_page(content, reading.plan, page.page, first)
+        count = first[reading.part] - start
+        intake.pages[page.page] = (start, count)
+        if count:
+            intake.starts.setdefault(reading.part, []).append((start, page.page))
+
+
+def _chunk(
     feed: Feed,
     maps: Mapping[str, Mapper],
     chunk: RawChunk,
@@ -209,7 +230,11 @@ def _add_up(reading: Reading, chunk: RawChunk, intake: Intake) -> None:
     key = (chunk.part, trailer.total_of)
     column = chunk.columns[trailer.total_of].combine_chunks()
     typed = column_of(
-        _TOTAL, [column], (f"decimal_{trailer.decimal}",), None, StepContext("UTC", (trailer.total_of,))
+        _TOTAL,
+        [column],
+        (f"decimal_{trailer.decimal}",),
+        None,
+        StepContext("UTC", (trailer.total_of,)),
     )
     before = intake.sums.get(key, Decimal(0))
     if before is None or any(mask.true_count for _, mask in typed.bad):

@@ -1,7 +1,8 @@
 """The landing store: the bytes that ERPs sent, unchanged, compressed, with a manifest.
 
 `<landing>/<erp>/<feed>/<batch>/` holds one file per page and, written last, `manifest.json`: a
-folder without it is an unfinished pull, and so is one whose batch never landed in the database. Documents lie in `<landing>/documents/` by SHA-256.
+folder without it is an unfinished pull, and so is one whose batch never landed in the database.
+Documents lie in `<landing>/documents/` by SHA-256.
 Evidence is written once and never changed. Must not parse what it stores.
 """
 
@@ -79,7 +80,7 @@ class Landing:
         """The manifest of a batch. Raises Misconfigured (code `evidence`) where it is gone."""
         try:
             with self._fs.open(f"{self._root}/{folder}/{MANIFEST}", "rb") as source:
-                return cast("dict[str, Any]", json.load(source))
+                return cast("dict[str, Any]", json.loads(source.read()))
         except FileNotFoundError:
             raise _gone(self.location(folder, MANIFEST)) from None
 

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from mappings.errors import BatchRefused, Misconfigured, Transient, WaybillError
+from mappings.errors import BatchRefused, Misconfigured, NotNow, Transient, WaybillError
 from mappings.fingerprint import fingerprint as fingerprint_of
 from mappings.vocabulary import Feed
 from portal_db import apply, delta, quarantine
 from portal_db.counts import Counts
 from portal_db.failures import as_waybill_error
+from portal_db.identifiers import plain_name
 from portal_db.incidents import close_incidents, join_incident
 from portal_db.ledger import (
     Batch,
@@ -89,7 +90,7 @@ class Order:
     reason: str | None = None
     actor: str | None = None
     replaces_newer: bool = False
-    """A replay of everything since a batch: later rows are reloaded too, so nothing is overtaken."""
+    """A replay of everything since a batch: later rows are reloaded, so nothing is overtaken."""
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -187,10 +188,16 @@ class _Run:
         if self.order.kind != "load":
             return None
         state = self.batch.state
-        if state in {"landed"}:
+        if state == "landed":
             return None
         if state in {"applied", "held"}:
             return self._recorded()
+        if state == "superseded":
+            raise NotNow(
+                f"batch {self.batch.id} is superseded ({self.batch.state_reason})",
+                code="overtaken",
+                remedy="Nothing to do: the later batch speaks for the feed.",
+            )
         raise Misconfigured(
             f"batch {self.batch.id} is {state} ({self.batch.state_reason})",
             code="batch",
@@ -224,9 +231,12 @@ class _Run:
         staging = Staging(
             connection,
             self.run_id,
-            self.batch.erp,
+            plain_name(self.batch.erp),
             self.feed,
-            self.ctx.refers(self.batch.erp, self.batch.feed),
+            {
+                part: plain_name(erp)
+                for part, erp in self.ctx.refers(self.batch.erp, self.batch.feed).items()
+            },
         )
         try:
             return self._staged(connection, staging)
@@ -335,7 +345,7 @@ class _Run:
                 connection, self.batch.erp, self.batch.feed, self.batch.scope_key
             ).batch_id
 
-    def _apply(  # noqa: PLR0913
+    def _apply(
         self,
         connection: psycopg.Connection[Any],
         staging: Staging,
@@ -391,13 +401,11 @@ class _Run:
         moved = batch.mode == "delta" and cursor.cursor != batch.cursor_from
         if overtaken or moved:
             with self.ctx.connection() as other:
-                set_batch_state(
-                    other, batch.id, "superseded", "a later batch was applied first"
-                )
-            raise Transient(
+                set_batch_state(other, batch.id, "superseded", "a later batch was applied first")
+            raise NotNow(
                 f"batch {batch.id} was overtaken by batch {cursor.batch_id}",
                 code="overtaken",
-                remedy="Pull the feed again.",
+                remedy="Nothing to do: the later batch speaks for the feed.",
             )
 
     def _close(
@@ -462,7 +470,12 @@ class _Run:
 
     def _hold_refused(self, connection: psycopg.Connection[Any], refused: BatchRefused) -> Outcome:
         """A transfer that contradicts itself is held with its reason; nothing of it is counted."""
-        stop = {"guard": refused.code or "refused", "says": str(refused), "measured": None, "limit": None}
+        stop = {
+            "guard": refused.code or "refused",
+            "says": str(refused),
+            "measured": None,
+            "limit": None,
+        }
         with connection.transaction():
             end_run(connection, self.run_id, RunEnd("held", {}, stops=[stop]))
             self._stop_batch(connection, [stop])

@@ -13,15 +13,15 @@ _OWNER = {"customers": "dealer", "products": "product"}
 
 
 def required(ctx: Context, erp: str, feed: str) -> list[tuple[str, str]]:
-    """(erp, feed) pairs that must have a done run first; an ERP that maps no such feed is left out."""
+    """(erp, feed) pairs that must have a done run first, without ERPs that map no such feed."""
     refers = ctx.refers(erp, feed)
     found = []
     for name in declared(feed).requires:
         part = _OWNER.get(name, declared(name).main)
         owner = refers.get(part, erp)
-        if PARTS[part].feed == name and owner in ctx.mappings.mappings:
-            if name in ctx.mappings.mappings[owner].feeds:
-                found.append((owner, name))
+        mapping = ctx.mappings.mappings.get(owner)
+        if PARTS[part].feed == name and mapping is not None and name in mapping.feeds:
+            found.append((owner, name))
     return found
 
 

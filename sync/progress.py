@@ -11,7 +11,9 @@ from typing import Protocol
 class Progress(Protocol):
     """Called with the step's name, what is done, and how much there is (None: not known)."""
 
-    def __call__(self, step: str, done: int, total: int | None) -> None: ...
+    def __call__(self, step: str, done: int, total: int | None) -> None:
+        """Called often: must return at once."""
+        ...
 
 
 def silent(step: str, done: int, total: int | None) -> None:

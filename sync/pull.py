@@ -107,7 +107,7 @@ def _clean_up(ctx: Context, erp: str, feed: str) -> None:
             set_batch_state(connection, batch_id, "abandoned", "the pull was interrupted")
 
 
-def _pull_once(  # noqa: PLR0913  one call site; each is a part of the batch
+def _pull_once(
     ctx: Context,
     mapping: ErpMapping,
     feed: str,
@@ -151,7 +151,7 @@ class _Landed:
         self.started_at = datetime.now(UTC)
 
 
-def _land(  # noqa: PLR0913
+def _land(
     ctx: Context,
     mapping: ErpMapping,
     feed: str,
@@ -186,7 +186,7 @@ def _land(  # noqa: PLR0913
     return landed
 
 
-def _land_source(  # noqa: PLR0913
+def _land_source(
     ctx: Context,
     connector: Connector,
     reading: Reading,
@@ -229,7 +229,7 @@ def _counted(content: Iterable[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _seal(  # noqa: PLR0913
+def _seal(
     ctx: Context,
     batch_id: int,
     folder: str,
@@ -249,8 +249,6 @@ def _seal(  # noqa: PLR0913
     content = hashlib.sha256()
     for page in landed.pages:
         content.update(f"{page.part}\n{page.sha256}\n".encode())
-    for file in landed.files:
-        content.update(f"{file['location']}\n{file['sha256'] or file['state']}\n".encode())
     manifest = {
         "erp": mapping.erp,
         "batch": batch_id,
@@ -293,6 +291,7 @@ def _seal(  # noqa: PLR0913
             content_sha256=content.hexdigest(),
             manifest_sha256=manifest_sha256,
             server_at=server_at,
+            documents=len(landed.files),
         )
         batch = read_batch(connection, batch_id)
         if batch is not None:
@@ -310,7 +309,7 @@ def _abandon(ctx: Context, batch_id: int, folder: str, error: BaseException) -> 
 
 
 def freshness_of(server_at: datetime | None, pulled_at: datetime) -> datetime:
-    """When the values of a batch were observed: the ERP's clock where it is near ours, else ours."""
+    """When the values of a batch were observed: the ERP's clock if it is near ours, else ours."""
     if server_at is not None and abs(server_at - pulled_at) < timedelta(minutes=5):
         return min(server_at, pulled_at)
     return pulled_at

@@ -14,6 +14,7 @@ import psycopg
 from mappings.errors import Misconfigured
 from portal_db.counts import Counts
 from portal_db.delta import DeleteScope
+from portal_db.identifiers import plain_name
 from portal_db.ledger import Batch, read_batch, read_pages, run_counts
 from quality.reconcile import Comparison, Total, compare
 from sync.context import Context, declared
@@ -36,7 +37,7 @@ def reconcile(ctx: Context, run_id: int) -> list[dict[str, Any]]:
         whole = row[2] != "retry"
         counts = run_counts(connection, run_id)
         manifest = ctx.landing.read_manifest(batch.landing or "")
-        totals = _totals(connection, batch, manifest, counts) if whole else []
+        totals = _totals(connection, batch, run_id, manifest, counts) if whole else []
         found = [_row(one) for one in compare(totals, complete=batch.complete)]
         with connection.transaction(), connection.cursor() as cursor:
             connection.execute("DELETE FROM sync.reconciliation WHERE run_id = %s", (run_id,))
@@ -52,6 +53,7 @@ def reconcile(ctx: Context, run_id: int) -> list[dict[str, Any]]:
 def _totals(
     connection: psycopg.Connection[Any],
     batch: Batch,
+    run_id: int,
     manifest: dict[str, Any],
     counts: dict[str, Counts],
 ) -> list[Total]:
@@ -75,25 +77,36 @@ def _totals(
         totals.append(Total("read", part.name, "count", Decimal(count.read)))
         deletes = scope.deletes(part)
         if part.parent is None and deletes is not None and batch.complete:
-            totals += _portal(connection, batch, part.name, deletes, count)
+            totals += _portal(connection, batch, run_id, part.name, deletes, count)
     return totals
 
 
 def _portal(
     connection: psycopg.Connection[Any],
     batch: Batch,
+    run_id: int,
     part: str,
     deletes: DeleteScope,
     count: Counts,
 ) -> list[Total]:
-    """Live rows against what this run accepted plus the last good rows of what it did not."""
+    """Live rows against what this run accepted plus the last good rows of what it did not.
+
+    Runs that ended after this one (a record that had waited, let in by its parent's run) have
+    changed the portal since: their rows are taken into account, in the same snapshot.
+    """
     row = connection.execute(
-        f"SELECT count(*), count(*) FILTER (WHERE t.stale_since IS NOT NULL) "
-        f"FROM portal.{part} t WHERE t.erp = %s AND t.deleted_at IS NULL AND {deletes.condition}",
-        (batch.erp, *deletes.parameters),
+        f"SELECT count(*), count(*) FILTER (WHERE t.stale_since IS NOT NULL), "
+        f"(SELECT coalesce(sum(p.inserted - p.deleted), 0) FROM sync.run mine "
+        f"JOIN sync.run later ON later.erp = mine.erp AND later.feed = mine.feed "
+        f"AND later.finished_at > mine.finished_at AND later.state = 'done' "
+        f"JOIN sync.run_part p ON p.run_id = later.id AND p.part = '{plain_name(part)}' "
+        f"WHERE mine.id = %s) "
+        f"FROM portal.{plain_name(part)} t WHERE t.erp = %s AND t.deleted_at IS NULL "
+        f"AND {deletes.condition}",
+        (run_id, batch.erp, *deletes.parameters),
     ).fetchone()
-    live, stale = (int(row[0]), int(row[1])) if row else (0, 0)
-    accepted = count.inserted + count.updated + count.unchanged
+    live, stale, later = (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
+    accepted = count.inserted + count.updated + count.unchanged + later
     return [
         Total("accepted", part, "count", Decimal(accepted + stale)),
         Total("portal", part, "count", Decimal(live)),

@@ -32,7 +32,13 @@ def release(
             code="not_releasable",
             remedy="Ask the ERP's side for the file again, or refuse it with `waybill refuse`.",
         )
-    audit(ctx, actor, "release", f"run {run_id}", {"batch": batch_id, "guards": guards, "reason": reason})
+    audit(
+        ctx,
+        actor,
+        "release",
+        f"run {run_id}",
+        {"batch": batch_id, "guards": guards, "reason": reason},
+    )
     order = Order(
         kind=kind,
         overrides=frozenset(guards),
@@ -62,7 +68,13 @@ def refuse(ctx: Context, run_id: int, *, reason: str, actor: str) -> None:
             code="batch",
             remedy="See `waybill runs`.",
         )
-    audit(ctx, actor, "refuse", f"run {run_id}", {"batch": batch_id, "guards": guards, "reason": reason})
+    audit(
+        ctx,
+        actor,
+        "refuse",
+        f"run {run_id}",
+        {"batch": batch_id, "guards": guards, "reason": reason},
+    )
 
 
 def audit(ctx: Context, actor: str, action: str, subject: str, detail: dict[str, object]) -> None:
@@ -90,7 +102,9 @@ def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str |
         raise Misconfigured(f"there is no run {run_id}", code="run", remedy="See `waybill runs`.")
     if row[1] != "held":
         raise Misconfigured(
-            f"run {run_id} is {row[1]}, not held", code="run", remedy="See `waybill runs --state held`."
+            f"run {run_id} is {row[1]}, not held",
+            code="run",
+            remedy="See `waybill runs --state held`.",
         )
     replayed = row[4] == "replay" and batch.state == "applied" and last == batch.id
     if batch.state != "held" and not replayed:

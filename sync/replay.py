@@ -15,9 +15,7 @@ from sync.progress import Progress, silent
 from sync.release import audit
 
 
-def replay(
-    ctx: Context, batch_id: int, *, actor: str, progress: Progress = silent
-) -> Outcome:
+def replay(ctx: Context, batch_id: int, *, actor: str, progress: Progress = silent) -> Outcome:
     """One batch again. Raises Misconfigured where there is no such applied batch."""
     batch = _batch(ctx, batch_id)
     with ctx.connection() as connection:
@@ -30,7 +28,9 @@ def replay(
             remedy="A held one is released (`waybill release`), a landed one is loaded by its DAG.",
         )
     audit(ctx, actor, "replay", f"batch {batch_id}", {"last_applied": last})
-    return load(ctx, batch.id, order=Order(kind="replay", only=only, actor=actor), progress=progress)
+    return load(
+        ctx, batch.id, order=Order(kind="replay", only=only, actor=actor), progress=progress
+    )
 
 
 def replay_since(

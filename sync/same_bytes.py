@@ -32,6 +32,7 @@ def unchanged_since(
         last.content_sha256 == batch.content_sha256
         and last.scope == batch.scope
         and last.complete == batch.complete
+        and batch.documents == 0
     )
     if not same or open_items(connection, batch.erp, batch.feed):
         return None

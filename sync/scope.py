@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 from mappings.spec import FeedMapping
@@ -39,11 +39,14 @@ class Scope:
         """Which live rows of a root part a complete batch speaks for; None: of no row."""
         if self.field is None:
             return DeleteScope("true")
-        if self.field not in {f.name for f in part.fields}:
+        name: LiteralString | None = next(
+            (f.name for f in part.fields if f.name == self.field), None
+        )
+        if name is None:
             return None
         if self.values:
-            return DeleteScope(f"t.{self.field} = ANY(%s)", (list(self.values),))
-        return DeleteScope(f"t.{self.field} >= %s", (self.since,))
+            return DeleteScope(f"t.{name} = ANY(%s)", (list(self.values),))
+        return DeleteScope(f"t.{name} >= %s", (self.since,))
 
 
 def scope_of(mapping: FeedMapping, time_zone: str, at: datetime) -> Scope:

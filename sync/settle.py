@@ -90,7 +90,10 @@ class Settling:
             reason = "the same key comes more than once in this batch, with different values"
             self._refuse(
                 root,
-                {n: [_reason(root.name, n, "", "duplicate_key", reason)] for n in found.contradicting},
+                {
+                    n: [_reason(root.name, n, "", "duplicate_key", reason)]
+                    for n in found.contradicting
+                },
             )
 
     def _overtake(self, root: Part) -> None:
@@ -162,7 +165,9 @@ class Settling:
         for one in rejections:
             key = one.key or f"{UNREADABLE}{one.raw_hash}"
             self.fates.items.append(
-                self._item(child, key, one.page, one.record_no, list(one.reasons), one.raw, one.raw_hash)
+                self._item(
+                    child, key, one.page, one.record_no, list(one.reasons), one.raw, one.raw_hash
+                )
             )
 
     def _contradicting_children(self, children: tuple[Part, ...]) -> dict[int, list[Reason]]:
@@ -287,11 +292,11 @@ class Settling:
         """Single suspects of a change check, too few to hold the batch."""
         self._refuse(root, reasons)
 
-    def counts(self, part: Part, *, inserted: int, updated: int, tombstones: int, vanished: int) -> Counts:
-        """The ledger of one part; `unchanged` is counted from staging, never by subtraction of read."""
-        staged = self.staging.count(
-            part, "true" if part.parent is None else "root_no IS NOT NULL"
-        )
+    def counts(
+        self, part: Part, *, inserted: int, updated: int, tombstones: int, vanished: int
+    ) -> Counts:
+        """The ledger of one part; `unchanged` is counted from staging, not worked out from read."""
+        staged = self.staging.count(part, "true" if part.parent is None else "root_no IS NOT NULL")
         return Counts(
             read=self.intake.read.get(part.name, 0),
             inserted=inserted,
@@ -350,7 +355,7 @@ class Settling:
                 )
         return mixed
 
-    def _item(  # noqa: PLR0913
+    def _item(
         self,
         part: Part,
         key: str,
@@ -373,10 +378,11 @@ class Settling:
             for r in reasons
         ]
         shape = fingerprint(self.staging.erp, self.feed.name, reasons[0])
+        page = self.intake.page_of(part.name, number) or page
         return Item(part.name, key, page, number, shown, raw, raw_hash, shape, children or {})
 
 
-def _reason(  # noqa: PLR0913
+def _reason(
     part: str, number: int, field_name: str, code: str, says: str, raw: str | None = None
 ) -> Reason:
     return Reason(field_name, code, says, raw, part, number)

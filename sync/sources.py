@@ -34,7 +34,9 @@ def readings(feed: Feed, mapping: FeedMapping) -> list[Reading]:
                 part=plan.part,
                 source=plan.source,
                 paths=plan.paths,
-                children=tuple(ChildPlan(part, records, paths) for part, records, paths in plan.children),
+                children=tuple(
+                    ChildPlan(part, records, paths) for part, records, paths in plan.children
+                ),
             ),
             plan.parent,
         )

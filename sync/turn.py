@@ -20,7 +20,9 @@ def turn(ctx: Context, erp: str, feed: str, *, wait_seconds: float = 0) -> Itera
     with ctx.connection() as connection:
         key = f"{erp}/{feed}"
         if wait_seconds > 0:
-            connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{wait_seconds}s",))
+            connection.execute(
+                "SELECT set_config('lock_timeout', %s, false)", (f"{wait_seconds}s",)
+            )
             try:
                 connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 7))", (key,))
                 mine = True
@@ -59,4 +61,3 @@ def take_wish(ctx: Context, erp: str, feed: str, scope_key: str) -> bool:
             (erp, feed, scope_key),
         ).fetchone()
     return row is not None
-

@@ -48,22 +48,17 @@ def refuse(settings: Settings, run_id: int, reason: str) -> None:
     is_flag=True,
     help="Reload the last complete extract up to BATCH and everything after it, in order.",
 )
-@click.option("--mapping", "mapping_sha256", help="SHA-256 of an earlier mapping's text.")
 @click.pass_obj
-def replay(settings: Settings, batch_id: int, mapping_sha256: str | None, *, since: bool) -> None:
+def replay(settings: Settings, batch_id: int, *, since: bool) -> None:
     """Judge a batch's kept bytes again, with the mapping of today. The ERP is not asked."""
     from sync.replay import replay as replay_batch  # noqa: PLC0415 - heavy
     from sync.replay import replay_since  # noqa: PLC0415 - heavy
     from waybill.cli_sync import report  # noqa: PLC0415 - heavy
     from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
-    if since and mapping_sha256:
-        raise click.UsageError("--since always uses the mapping of today; leave --mapping out.")
     with opened(settings) as context:
         if since:
             outcomes = replay_since(context, batch_id, actor=actor())
         else:
-            outcomes = [
-                replay_batch(context, batch_id, actor=actor(), mapping_sha256=mapping_sha256)
-            ]
+            outcomes = [replay_batch(context, batch_id, actor=actor())]
     report([("", "", outcome) for outcome in outcomes], as_json=False)

@@ -47,7 +47,7 @@ def quarantine() -> None:
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with every column.")
 @click.pass_obj
-def list_items(  # noqa: PLR0917 - its options
+def list_items(
     settings: Settings,
     erp: str | None,
     feed: str | None,
@@ -118,7 +118,6 @@ def show_item(settings: Settings, item_id: int, *, as_json: bool) -> None:
 def discard(settings: Settings, item_id: int, reason: str) -> None:
     """Leave a record out for good, as long as the ERP sends it unchanged."""
     from sync.quarantine import discard as discard_item  # noqa: PLC0415 - heavy
-
     from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
     with opened(settings) as context:

@@ -37,7 +37,7 @@ def start(settings: Settings, data: str, seed: int) -> None:
 @click.option("--after", default=0, help="Requests that pass untouched first.")
 @click.option("--seconds", default=0.0, help="Of `slow`; what `rate_limit` asks for.")
 @click.pass_obj
-def fault(  # noqa: PLR0917 - its options
+def fault(
     settings: Settings, erp: str, name: str, times: int, where: str, after: int, seconds: float
 ) -> None:
     """Make a practice ERP misbehave; `waybill sandbox faults` names the ways."""

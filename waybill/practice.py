@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class PracticeErps:
             healthy=self._serves,
         )
 
-    def _serves(self, _born: float) -> bool:
+    def _serves(self, _born: datetime) -> bool:
         """The file is there for as long as they serve; `service` took an old one away."""
         return self.run_file.exists()
 

@@ -33,9 +33,10 @@ def read(
 ) -> Iterator[RawChunk | Broken | Declared]:
     """Chunks of the plan's columns, broken records, and at the end what the trailer declares.
 
-    `first[plan.part]` is the number of the next record (1 where unsaid) and is moved on. Without records one empty
-    chunk comes. Raises BatchRefused (`encoding`, `trailer`, `truncated`, `too_large`),
-    SourceChanged (`missing_column`, `duplicate_column`), Misconfigured (`encoding`, `format`).
+    `first[plan.part]` is the number of the next record, 1 where unsaid, and is moved on. Without
+    records one empty chunk comes. Raises BatchRefused (`encoding`, `trailer`, `truncated`,
+    `too_large`), SourceChanged (`missing_column`, `duplicate_column`), Misconfigured (`encoding`,
+    `format`).
     """
     form = _format(plan)
     grammar = Grammar(form)

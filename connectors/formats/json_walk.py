@@ -77,10 +77,11 @@ def record(
     found: list[list[list[str | None]]] = []
     for where, child_paths in children:
         came = _children(value, where.split("/"))
-        if any(not isinstance(child, dict) for child in came):
+        objects = [child for child in came if isinstance(child, dict)]
+        if len(objects) < len(came):
             says = f"{where} holds what is not an object"
             return Unreadable("not_an_object", says, compact(value))
-        found.append([[_at(child, path) for path in child_paths] for child in came])
+        found.append([[_at(child, path) for path in child_paths] for child in objects])
     return Walked([_at(value, path) for path in paths], found)
 
 

@@ -52,7 +52,7 @@ class _Search:
         self._parser.DefaultHandler = self._other
 
     def feed(self, data: bytes) -> None:
-        self._parser.Parse(data, False)  # noqa: FBT003  expat takes it by position only
+        self._parser.Parse(data, False)
 
     def _ended(self) -> None:
         if self.closing and self.end is None:

@@ -1,4 +1,4 @@
-"""The seven feeds, in the order in which a first sync takes them. Declares; must not do anything."""
+"""The seven feeds, in the order in which a first sync takes them. Must only declare."""
 
 from mappings.feeds import credit, customers, invoices, order_status, prices, products, stock
 from mappings.vocabulary import Feed, Part

@@ -114,9 +114,7 @@ INVOICE_LINE = Part(
         )
         for name in ("product_key", "qty", "uom", "unit_price", "per")
     ),
-    references=(
-        Reference("product_key", "product", when=(When("kind", "in", ("item",)),)),
-    ),
+    references=(Reference("product_key", "product", when=(When("kind", "in", ("item",)),)),),
     amount="net",
 )
 

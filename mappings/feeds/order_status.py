@@ -136,9 +136,7 @@ SHIPMENT_LINE = Part(
         Field("lot", "text", "-", "lot"),
     ),
     checks=(
-        RowCheck(
-            "qty_not_positive", "above", "qty", "qty must be greater than 0", low=Decimal(0)
-        ),
+        RowCheck("qty_not_positive", "above", "qty", "qty must be greater than 0", low=Decimal(0)),
     ),
 )
 

@@ -50,9 +50,7 @@ PRICE = Part(
         Field("title", "text", "-", "shown to the dealer as the reason"),
     ),
     checks=(
-        RowCheck(
-            "per_not_positive", "above", "per", "per must be greater than 0", low=Decimal(0)
-        ),
+        RowCheck("per_not_positive", "above", "per", "per must be greater than 0", low=Decimal(0)),
         RowCheck(
             "min_qty_not_positive",
             "above",
@@ -200,7 +198,9 @@ PRICE = Part(
         ),
     ),
     references=(
-        Reference("dealer_key", "dealer", when=(When("dealer_scope", "in", ("dealer", "account")),)),
+        Reference(
+            "dealer_key", "dealer", when=(When("dealer_scope", "in", ("dealer", "account")),)
+        ),
         Reference("product_key", "product", when=(When("product_scope", "in", ("product",)),)),
         Reference("product_key", "category", when=(When("product_scope", "in", ("category",)),)),
     ),

@@ -260,4 +260,5 @@ FEED = Feed(
     main="product",
     schedule="30 1 * * *",
     promise_minutes=26 * 60,
+    requires=("customers",),
 )

@@ -65,9 +65,7 @@ STOCK_EXPECTED = Part(
         Field("confirmed", "bool", "-", "confirmed by the supplier"),
     ),
     checks=(
-        RowCheck(
-            "qty_not_positive", "above", "qty", "qty must be greater than 0", low=Decimal(0)
-        ),
+        RowCheck("qty_not_positive", "above", "qty", "qty must be greater than 0", low=Decimal(0)),
     ),
     references=(Reference("product_key", "product"), Reference("warehouse_key", "warehouse")),
 )

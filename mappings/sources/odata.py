@@ -15,12 +15,20 @@ class ODataSource(Strict):
     protocol: Literal["odata"]
     entity: str = Field(description="entity set, relative to the connection's service root")
     records: str = Field(default="value", description="path to the array of records in a page")
-    expand: tuple[str, ...] = Field(default=(), description="navigation properties to ask for with $expand")
-    filter: str | None = Field(default=None, description="fixed $filter, combined with the cursor by `and`")
-    order: str | None = Field(default=None, description="$orderby; needed where the server pages by skip")
+    expand: tuple[str, ...] = Field(
+        default=(), description="navigation properties to ask for with $expand"
+    )
+    filter: str | None = Field(
+        default=None, description="fixed $filter, combined with the cursor by `and`"
+    )
+    order: str | None = Field(
+        default=None, description="$orderby; needed where the server pages by skip"
+    )
     page_size: int | None = Field(default=None, description="odata.maxpagesize preference")
     count: bool = Field(default=True, description="ask for $count and compare with what came")
-    cursor: str | None = Field(default=None, description="property whose largest value is the next cursor")
+    cursor: str | None = Field(
+        default=None, description="property whose largest value is the next cursor"
+    )
     deleted: bool = Field(
         default=False,
         description="ask for deletion markers: records with @removed are tombstones",

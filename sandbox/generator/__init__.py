@@ -52,7 +52,7 @@ def generate(size: Size | None = None, *, seed: int = 1, as_of: date = DEFAULT_A
     return Dataset({name: t.cast(SCHEMAS[name]) for name, t in tables.items()}, as_of)
 
 
-def _sales(  # noqa: PLR0917  one call only
+def _sales(
     seed: int,
     erp: str,
     size: Size,

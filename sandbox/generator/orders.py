@@ -146,7 +146,7 @@ def _references(rng: np.random.Generator, n: int) -> Texts:
     )
 
 
-def _lines(  # noqa: PLR0917  one call only
+def _lines(
     rng: np.random.Generator, sales: Sales, products: Products, keys: Texts, last: Ints,
     shipped: Bools, portal: Bools, erp: str,
 ) -> pa.Table:  # fmt: skip
@@ -177,7 +177,7 @@ def _lines(  # noqa: PLR0917  one call only
     )  # fmt: skip
 
 
-def _shipments(  # noqa: PLR0917  one call only
+def _shipments(
     erp: str, lines: Lines, keys: Texts, shipped_at: Ints, delivered_at: Ints, sales: Sales,
     shipped: Bools,
 ) -> dict[str, pa.Table]:  # fmt: skip
@@ -212,7 +212,7 @@ def _shipments(  # noqa: PLR0917  one call only
     }  # fmt: skip
 
 
-def _events(  # noqa: PLR0917  one call only
+def _events(
     erp: str,
     sales: Sales,
     keys: Texts,

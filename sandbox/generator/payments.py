@@ -155,7 +155,7 @@ def _allocations(
     return bill, bills.account[bill], kind, on, amount
 
 
-def make_credit(  # noqa: PLR0917  one call only
+def make_credit(
     rng: np.random.Generator, as_of: date, bills: "Bills", settled: Settled, payments: Payments,
     dealers: Dealers, orders: pa.Table,
 ) -> pa.Table:  # fmt: skip

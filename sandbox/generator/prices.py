@@ -95,7 +95,7 @@ def headers(products: Products, n: int, **columns: object) -> Headers:
     return Headers(**full)
 
 
-def make_prices(  # noqa: PLR0917  one call only
+def make_prices(
     rng: np.random.Generator,
     erp: str,
     n: int,

@@ -83,7 +83,7 @@ def counts(invoices: int, *, cedar: bool) -> tuple[int, int, int]:
     return invoices - credit_notes - others, credit_notes, others
 
 
-def make_bills(  # noqa: PLR0917  one call only
+def make_bills(
     rng: np.random.Generator, as_of: date, sales: Sales, dealers: Dealers, erp: str, total: int
 ) -> Bills:
     """`total` receivable items: one of each invoiced sale, the rest of other kinds."""
@@ -173,7 +173,7 @@ def _invoice_lines(rng: np.random.Generator, sales: Sales, billed: Ints, erp: st
     return BillLines(*(column[order] for column in vars(joined).values()))
 
 
-def bill_tables(  # noqa: PLR0917  one call only
+def bill_tables(
     rng: np.random.Generator, as_of: date, bills: Bills, settled: Settled, sales: Sales,
     products: Products, dealers: Dealers,
 ) -> dict[str, pa.Table]:  # fmt: skip
@@ -235,7 +235,7 @@ def bill_tables(  # noqa: PLR0917  one call only
     return {"invoice": head, "invoice_line": lines, "document": document}
 
 
-def _line_table(  # noqa: PLR0917  one call only
+def _line_table(
     bills: Bills, sales: Sales, products: Products, orders: Texts, with_order: Bools, modified: Ints
 ) -> pa.Table:
     erp, lines, sold = bills.erp, bills.lines, sales.lines

@@ -39,7 +39,7 @@ def records(table: pa.Table, entity: Entity, *, decimals_as_text: bool) -> list[
         _values(wire_column(table, one.column), one.column, decimals_as_text)
         for one in entity.properties
     ]
-    tags = _values(pc.cast(table["modified_at"].cast(pa.int64()), pa.string()), "", False)  # noqa: FBT003  text has no decimals
+    tags = _values(pc.cast(table["modified_at"].cast(pa.int64()), pa.string()), "", False)
     found: list[Record] = [
         {"@odata.etag": f'W/"{tag}"', **dict(zip(names, row, strict=True))}
         for tag, *row in zip(tags, *columns, strict=True)

@@ -5,11 +5,12 @@ Column-wise, so that a hundred thousand price rows take a second. Knows no file 
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Column = pa.ChunkedArray
+Column: TypeAlias = pa.ChunkedArray
 Render = Callable[[Column, str], Column]
 """(values, time zone of the ERP) -> text, null where there is no value."""
 

@@ -12,7 +12,7 @@ _LEAST = 2
 
 
 def spoil(name: str, path: str, content: bytes) -> bytes:
-    """`content` as the scenario `name` has it; unchanged where the scenario is not about content."""
+    """`content` as the scenario `name` has it; unchanged where that is not about content."""
     if name == "truncated":
         return content[: len(content) * 3 // 5]
     if path.endswith(".xml"):

@@ -73,7 +73,8 @@ def _document(head: Row, lines: list[Row], numbers: Mapping[str, str]) -> str:
     body = [
         '<?xml version="1.0" encoding="UTF-8"?>\n',
         f'<{root} xmlns="{COMMON}{root}-2" xmlns:cac="{COMMON}CommonAggregateComponents-2"',
-        f' xmlns:cbc="{COMMON}CommonBasicComponents-2" xmlns:ext="{COMMON}CommonExtensionComponents-2">\n',
+        f' xmlns:cbc="{COMMON}CommonBasicComponents-2"',
+        f' xmlns:ext="{COMMON}CommonExtensionComponents-2">\n',
         _extension(head),
         "<cbc:UBLVersionID>2.1</cbc:UBLVersionID>",
         "<cbc:CustomizationID>urn:cen.eu:en16931:2017</cbc:CustomizationID>",
@@ -95,26 +96,23 @@ def _document(head: Row, lines: list[Row], numbers: Mapping[str, str]) -> str:
             f"{cancelled}</cac:InvoiceDocumentReference></cac:BillingReference>"
         )
     body += [
-        "\n<cac:AccountingSupplierParty><cac:Party><cac:PartyName><cbc:Name>Cedar A.Ş.</cbc:Name>"
+        "\n<cac:AccountingSupplierParty><cac:Party><cac:PartyName><cbc:Name>Cedar A.Ş.</cbc:Name>",
         "</cac:PartyName></cac:Party></cac:AccountingSupplierParty>",
         _party("AccountingCustomerParty", head["account_key"]),
         _party("BuyerCustomerParty", head["dealer_key"]),
     ]
     if credit and head["due_on"] is not None:
         due = _cbc("PaymentDueDate", head["due_on"])
-        body.append(
-            f"<cac:PaymentMeans><cbc:PaymentMeansCode>30</cbc:PaymentMeansCode>{due}</cac:PaymentMeans>"
-        )
+        means = f"<cbc:PaymentMeansCode>30</cbc:PaymentMeansCode>{due}"
+        body.append(f"<cac:PaymentMeans>{means}</cac:PaymentMeans>")
     if head["discount_until"] is not None or head["discount_amount"] is not None:
         until = _cbc("EndDate", head["discount_until"])
         period = f"<cac:SettlementPeriod>{until}</cac:SettlementPeriod>" if until else ""
-        body.append(
-            f"<cac:PaymentTerms>{money('Amount', head['discount_amount'])}{period}</cac:PaymentTerms>"
-        )
+        discount = money("Amount", head["discount_amount"])
+        body.append(f"<cac:PaymentTerms>{discount}{period}</cac:PaymentTerms>")
     if head["tax"] is not None:
-        body.append(
-            f"\n<cac:TaxTotal>{money('TaxAmount', head['tax'])}{_subtotals(lines, money)}</cac:TaxTotal>"
-        )
+        tax = money("TaxAmount", head["tax"]) + _subtotals(lines, money)
+        body.append(f"\n<cac:TaxTotal>{tax}</cac:TaxTotal>")
     body += [
         "\n<cac:LegalMonetaryTotal>",
         money("LineExtensionAmount", head["net"]),
@@ -160,10 +158,9 @@ def _line(head: Row, line: Row, money: Money) -> str:
             "<cbc:ResponseCode>IADE</cbc:ResponseCode></cac:DiscrepancyResponse>"
         )
     if line["order_key"] is not None or line["order_line_no"] is not None:
-        order = f"<cac:OrderReference>{_cbc('ID', line['order_key'])}</cac:OrderReference>"
-        body.append(
-            f"<cac:OrderLineReference>{_cbc('LineID', line['order_line_no'])}{order}</cac:OrderLineReference>"
-        )
+        order = _cbc("LineID", line["order_line_no"])
+        order += f"<cac:OrderReference>{_cbc('ID', line['order_key'])}</cac:OrderReference>"
+        body.append(f"<cac:OrderLineReference>{order}</cac:OrderLineReference>")
     if line["delivery_key"] is not None:
         body.append(f"<cac:Delivery>{_cbc('ID', line['delivery_key'])}</cac:Delivery>")
     allowance = tax = ""

@@ -299,7 +299,8 @@ OPERATIONS: Mapping[str, tuple[str, Record]] = {
             "invoice",
             """VBELN=key XBLNR=number FKART=kind:code:invoice_kind KUNRG=account_key
             KUNAG=dealer_key AUBEL=order_key BSTNK=customer_ref FKDAT=issued_on:date
-            FAEDT=due_on:date ZBD1T=due_on:days:issued_on KZBER=due_on_computed:x WAERK=currency NETWR=net:num MWSBK=tax:num
+            FAEDT=due_on:date ZBD1T=due_on:days:issued_on KZBER=due_on_computed:x
+            WAERK=currency NETWR=net:num MWSBK=tax:num
             BRTWR=gross:num OFFEN=open_amount:num AUGDT=settled_on:date KZSTR=disputed:x
             STRGR=dispute_reason MAHNS=dunning_level:pad:2 SKFBI=discount_until:date
             SKBTR=discount_amount:num SFAKN=cancels_key ZUSATZ=attributes""",

@@ -59,21 +59,17 @@ class SoapService:
 
     def answer(self, body: bytes, how: str, seconds: float) -> Reply:
         """The reply to one SOAP request, misbehaving as the scenario `how` says."""
-        if how == "rate_limit":
-            return Reply(429, b"slow down", "text/plain", (("Retry-After", str(int(seconds))),))
-        if how == "maintenance":
-            return Reply(503, HTML, "text/html")
-        if how == "html_200":
-            return Reply(200, HTML, "text/html")
+        if how in ("rate_limit", "maintenance", "html_200"):
+            return _no_soap(how, seconds)
         try:
             envelope = etree.fromstring(
                 body, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
             )
         except etree.XMLSyntaxError as error:
             return _fault("soap:Client", f"the request is not XML: {error.msg}")
+        if how == "wrong_password":
+            return _fault("wsse:FailedAuthentication", "user or password is wrong")
         try:
-            if how == "wrong_password":
-                raise RefusalError("FailedAuthentication", "user or password is wrong")
             self._door.admit(envelope)
         except RefusalError as no:
             return _fault(f"wsse:{no.code}", no.says)
@@ -106,9 +102,8 @@ class SoapService:
         else:
             items = self._answers.items(name, _wish(asked, "AENDERUNGEN_SEIT") or None)
             search = self._open(items)
-        return self._page(
-            name, items, search, int(start or 0), int(_wish(asked, "MAXROWS") or 0), how
-        )
+        size = int(_wish(asked, "MAXROWS") or 0)
+        return self._page(name, items, search=search, start=int(start or 0), size=size, how=how)
 
     def _open(self, items: list[str]) -> str:
         search = secrets.token_hex(8)
@@ -119,7 +114,7 @@ class SoapService:
         return search
 
     def _page(
-        self, name: str, items: list[str], search: str, start: int, size: int, how: str
+        self, name: str, items: list[str], *, search: str, start: int, size: int, how: str
     ) -> Reply:
         end = start + min(size or self._page_size, self._page_size)
         total = len(items)
@@ -151,6 +146,12 @@ class SoapService:
             )
         content = base64.b64encode(invoice_pdf(self.dataset, found[0]["subject_key"])).decode()
         return _ok("GetDocument", f"<RETURN><TYPE>S</TYPE></RETURN><CONTENT>{content}</CONTENT>")
+
+
+def _no_soap(how: str, seconds: float) -> Reply:
+    if how == "rate_limit":
+        return Reply(429, b"slow down", "text/plain", (("Retry-After", str(int(seconds))),))
+    return Reply(503 if how == "maintenance" else 200, HTML, "text/html")
 
 
 def _wish(asked: etree._Element, name: str) -> str:

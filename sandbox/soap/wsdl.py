@@ -65,7 +65,8 @@ def wsdl() -> bytes:
 <definitions xmlns="http://schemas.xmlsoap.org/wsdl/" name="Portal"
  xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xsd="http://www.w3.org/2001/XMLSchema"
  xmlns:tns="{NAMESPACE}" targetNamespace="{NAMESPACE}">
-<types><xsd:schema xmlns:tns="{NAMESPACE}" targetNamespace="{NAMESPACE}" elementFormDefault="qualified">
+<types><xsd:schema xmlns:tns="{NAMESPACE}" targetNamespace="{NAMESPACE}"
+ elementFormDefault="qualified">
 {schema}
 </xsd:schema></types>
 {messages}

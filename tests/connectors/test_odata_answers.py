@@ -118,6 +118,13 @@ def test_every_answer_has_its_class(
     assert "pa55word" not in str(error)
 
 
+def test_rest_26_a_secret_that_the_erp_repeats_is_not_shown() -> None:
+    body = b'{"error":{"code":"X","message":"user waybill, password pa55word: no"}}'
+    error, _ = refused(answer(body, "403 Forbidden"))
+    assert "user waybill, password ***: no" in str(error)
+    assert "pa55word" not in repr(error.__dict__)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,4 +1,4 @@
-"""The SFTP connector against a real server on loopback: sign-in, choosing, whole files, failures."""
+"""The SFTP connector against a real server: sign-in, choosing, whole files, failures."""
 
 from __future__ import annotations
 
@@ -194,7 +194,8 @@ def put(server: SftpServer, name: str, content: bytes = b"A\n1\n", age: float = 
 
 
 def source(**changed: Any) -> SftpSource:
-    return SftpSource(protocol="sftp", format=CSV, **({"files": "out/p_*.csv"} | changed))
+    words: dict[str, Any] = {"files": "out/p_*.csv"} | changed
+    return SftpSource(protocol="sftp", format=CSV, **words)
 
 
 def names(server: SftpServer, of: SftpSource) -> list[str]:

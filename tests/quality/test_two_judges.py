@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mappings.feeds import PARTS
-from mappings.vocabulary import Field, Part, RowCheck, SumCheck, When
+from mappings.vocabulary import Field, Part, RowCheck, When
 from quality.checks import judge
 from quality.expectations import evaluate, sampled
-from quality.sums import judge_sums
 from tests.quality.strategies import dense, tables
 from tests.quality.tables import table
 
@@ -123,37 +122,6 @@ def test_every_value_in_every_column(part: Part) -> None:
     agree(part, rows)
     ids = [verdict.check_id for verdict in judge(part, rows) if verdict.any_failed]
     assert ids == [check.id for check in part.row_checks]  # every check can fail, and did
-
-
-DOCUMENT = Part(
-    name="document",
-    meaning="A head with lines.",
-    key=("key",),
-    fields=(Field("key", "text", "-", ""), Field("net", "money", "-", "")),
-    sums=(
-        SumCheck("exact", "net", "line", "net", ""),
-        SumCheck("within_a_cent", "net", "line", "net", "", tolerance=Decimal("0.01")),
-    ),
-)
-LINE = Part(name="line", meaning="A line.", key=("key",), parent="document", fields=DOCUMENT.fields)
-
-_AMOUNTS = st.none() | st.decimals(-1, 1, places=2, allow_nan=False)
-
-
-@pytest.mark.timeout(120)
-@examples(10)
-@given(
-    st.lists(_AMOUNTS, min_size=1, max_size=8),
-    st.lists(st.tuples(st.integers(1, 8), _AMOUNTS), max_size=20),
-)
-def test_document_sums(
-    heads: list[Decimal | None], lines: list[tuple[int, Decimal | None]]
-) -> None:
-    roots = table(DOCUMENT, [{"net": net} for net in heads])
-    children = {"line": table(LINE, [{"root_no": root, "net": net} for root, net in lines])}
-    by_mask = {v.check_id: v.failed.true_count for v in judge_sums(DOCUMENT, roots, children)}
-    results = evaluate(DOCUMENT, roots, "delta", children)
-    assert {result.check_id: result.failed for result in results} == by_mask
 
 
 def test_a_second_table_is_not_taken_for_the_first() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from connectors.formats import read_page
 from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan
@@ -106,8 +105,8 @@ def test_every_content_scenario_shows_what_it_says(prices: bytes) -> None:
 
 
 @pytest.fixture
-def erp(cedar: Dataset, tmp_path: Path) -> Iterator[SftpErp]:
-    yield SftpErp(cedar, user="u", password="p", folder=tmp_path)
+def erp(cedar: Dataset, tmp_path: Path) -> SftpErp:
+    return SftpErp(cedar, user="u", password="p", folder=tmp_path)
 
 
 def test_markers_come_with_every_file_and_nights_keep_theirs(erp: SftpErp, cedar: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""The practice SOAP ERP by itself: its door, its dialect, its misbehaviour. Uses nothing of ours."""
+"""The practice SOAP ERP by itself: door, dialect, misbehaviour. Uses nothing of ours."""
 
 from __future__ import annotations
 

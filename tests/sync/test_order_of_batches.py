@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mappings.errors import Misconfigured, Transient
+from mappings.errors import Misconfigured, NotNow
 from sync.release import release
 from sync.replay import replay, replay_since
 from tests.sync.far_side import csv_feed, dealer, dealers, page_feed
@@ -56,7 +56,7 @@ def test_cur_13_an_older_batch_never_overwrites_a_newer_one(world: World) -> Non
     world.forge.put("dealer", [dealer("D1", name="new")])
     world.run("forge", "customers")
     assert world.batch_state(older) == "landed"
-    with pytest.raises(Transient) as raised:
+    with pytest.raises(NotNow) as raised:
         world.load(older)
     assert raised.value.code == "overtaken"
     assert world.batch_state(older) == "superseded"

@@ -132,9 +132,9 @@ def test_a_held_batch_is_red_until_somebody_decides(anvil: Any, waybill: Run) ->
 
 @pytest.mark.slow
 def test_bad_records_are_listed_shown_and_discarded(anvil: Any, waybill: Run) -> None:
-    anvil.faults.arm("bad_rows", times=None)
-    waybill("sync", "anvil", "customers")
-    waybill("sync", "anvil", "products")
+    anvil.faults.arm("bad_rows", times=None, where="GetCustomerList")
+    code, _, err = waybill("sync", "anvil", "customers")
+    assert (code, err) == (cli.OK, "")
     anvil_items = json.loads(waybill("quarantine", "anvil", "--json")[1])
     assert anvil_items
     item = anvil_items[0]
@@ -172,6 +172,7 @@ def test_check_says_what_to_do_about_a_wrong_password(
     anvil: Any, waybill: Run, settings: Settings
 ) -> None:
     known = read_connections(settings)["anvil"]
+    assert isinstance(known, dict)
     change_connections(settings, {"anvil": {**known, "password": "forgotten-one"}})
     code, out, err = waybill("check", "anvil")
     assert code == cli.MISCONFIGURED

@@ -1074,6 +1074,7 @@ CREATE TABLE sync.batch (
 	mapping_sha256 TEXT NOT NULL,
 	pages INTEGER DEFAULT '0' NOT NULL,
 	bytes BIGINT DEFAULT '0' NOT NULL,
+	documents INTEGER DEFAULT '0' NOT NULL,
 	pulled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	server_at TIMESTAMP WITH TIME ZONE,
 	superseded_by BIGINT,
@@ -1087,6 +1088,7 @@ COMMENT ON COLUMN sync.batch.scope_key IS ''''' = the whole feed';
 COMMENT ON COLUMN sync.batch.scope IS 'field and values, or field and since';
 COMMENT ON COLUMN sync.batch.landing IS 'folder below the landing store';
 COMMENT ON COLUMN sync.batch.content_sha256 IS 'over the SHA-256 of all pages, in order';
+COMMENT ON COLUMN sync.batch.documents IS 'asked for anew';
 CREATE TABLE sync.batch_page (
 	batch_id BIGINT NOT NULL,
 	page INTEGER NOT NULL,
@@ -1451,4 +1453,5 @@ SELECT c.erp, c.feed, c.scope_key, c.batch_id AS last_good_batch, c.confirmed_at
        now() - c.confirmed_at > make_interval(mins => p.promise_minutes) AS late
 FROM sync.cursor c JOIN sync.feed_promise p ON p.feed = c.feed
 WHERE c.confirmed_at IS NOT NULL;
-GRANT SELECT ON portal.feed_status TO waybill_sync, waybill_portal_app, waybill_review, waybill_auditor;
+GRANT SELECT ON portal.feed_status TO waybill_sync, waybill_portal_app,
+  waybill_review, waybill_auditor;

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.formats import csv as reader
@@ -296,6 +296,7 @@ def written(table: list[list[str]], ends: str = "\n", *, quote_all: bool = True)
     return "".join(";".join(map(cell, row)) + ends for row in table).encode()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(CELL, CELL, CELL), max_size=8),
     st.sampled_from(["\n", "\r\n"]),
@@ -311,6 +312,7 @@ def test_what_is_written_is_read(
     assert list(found.rows.values()) == rows
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from('a;"x '), max_size=8), min_size=1, max_size=12))
 def test_accepted_and_broken_are_all_lines(lines: list[str]) -> None:
     lines = [line or "-" for line in lines]
@@ -320,6 +322,7 @@ def test_accepted_and_broken_are_all_lines(lines: list[str]) -> None:
     assert all(b.raw == lines[b.record_no - 1] for b in found.broken)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from('a;"x '), max_size=8), min_size=1, max_size=8))
 def test_both_ways_of_parsing_agree(lines: list[str]) -> None:
     data = ("A;B\n" + "\n".join(line or "-" for line in lines) + "\n").encode()
@@ -329,6 +332,7 @@ def test_both_ways_of_parsing_agree(lines: list[str]) -> None:
     assert alone.broken == parted.broken[:-1]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1254"]),
