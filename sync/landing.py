@@ -183,7 +183,7 @@ class _Hashing(io.RawIOBase):
         """Always."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  Buffer has no name before 3.12
         """Fill the buffer, as far as there is something."""
         piece = self._source.read(len(buffer))
         self._digest.update(piece)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mappings.errors import WaybillError
@@ -10,7 +12,7 @@ from tests.sync.far_side import dealer, page_feed
 from tests.sync.world import World, counted
 
 
-def delta_feed(**more: object) -> dict[str, object]:
+def delta_feed() -> dict[str, Any]:
     """Customers as a delta with cursor, tombstones and a version."""
     return page_feed(
         "customers",
@@ -18,7 +20,6 @@ def delta_feed(**more: object) -> dict[str, object]:
         mode="delta",
         deleted="@removed",
         version={"from": "changed_at"},
-        **more,
     )
 
 

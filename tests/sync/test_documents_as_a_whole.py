@@ -43,7 +43,7 @@ def documents(request: pytest.FixtureRequest, world: World) -> tuple[World, Any]
     return world, run
 
 
-def good(key: str, **more: object) -> dict[str, Any]:
+def good(key: str, **more: str) -> dict[str, Any]:
     """An invoice whose three lines add up."""
     return invoice(key, invoice_line=[line(1), line(2), line(3)], **more)
 

@@ -240,7 +240,9 @@ def test_a_retry_killed_at_any_statement_and_run_again_ends_the_same(
         world.run("mill", "customers")
         wish = {"verb": "retry", "erp": "mill", "feed": "customers"}
         if n == 1:
-            statements = killed.wish(**wish)["statements"]
+            answer = killed.wish(**wish)
+            assert answer["status"] == 0
+            statements = answer["statements"]
             there = n
             continue
         at = 4 + (n - 2) * 7
