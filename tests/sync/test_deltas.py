@@ -114,6 +114,23 @@ def test_cur_11_tombstone_deletes_only_its_key(forge: World) -> None:
     assert counted(forge.run("forge", "customers")) == {"read": 2, "unchanged": 2}
 
 
+def test_the_later_of_a_good_and_a_bad_record_of_one_key_speaks_for_it(forge: World) -> None:
+    """Superseded is a record overtaken by a later one of its key, good or bad."""
+    bad, worse = at(8, "D2", status="odd"), at(9, "D2", status="worse")
+    forge.forge.put("dealer", [bad, worse, at(9, "D3", status="odd"), at(9, "D3", name="good")])
+    second = forge.run("forge", "customers")
+    assert counted(second) == {"read": 4, "superseded": 2, "quarantined": 1, "updated": 1}
+    assert forge.rows("dealer", "name")["D3"] == "good"
+    stale = forge.sql("SELECT key FROM portal.dealer WHERE stale_since IS NOT NULL")
+    assert stale == [("D2",)]
+    ((key, item),) = forge.items().items()
+    assert (key, item["reasons"][0]["raw"]) == ("D2", "worse")
+    forge.forge.put("dealer", [at(10, "D2", name="fine"), at(10, "D2", status="odd")])
+    third = forge.run("forge", "customers")
+    assert counted(third) == {"read": 2, "superseded": 1, "quarantined": 1}
+    assert forge.rows("dealer", "name")["D2"] == "Dealer D2"
+
+
 @pytest.mark.parametrize("key", ["D2", "D9"])
 def test_cur_11_delete_and_recreate_in_one_page_ends_as_present(forge: World, key: str) -> None:
     """The last of one key counts; the one before is superseded."""
