@@ -41,7 +41,7 @@ def connector(erp: SftpErp) -> SftpConnector:
         int(str(told["port"])),
         str(told["login"]),
         str(told["password"]),
-        extra=dict(told["extra"]),  # type: ignore[call-overload]
+        extra=dict(told["extra"]),  # pyright: ignore[reportArgumentType, reportCallIssue]  object: a dict
     )
     return SftpConnector(connection, "cedar", poll_seconds=0.05)
 
