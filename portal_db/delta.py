@@ -43,12 +43,14 @@ def compute(
     part: Part,
     *,
     deletes: DeleteScope | None,
+    whole: bool = True,
 ) -> None:
     """Fill `staging.run_<id>_<part>_delta` with one row per key that differs.
 
     Columns: op (I insert, U update, D delete), existed (the key has a row, maybe a deleted one),
     record_no, raw_hash, and the key. `deletes` None: nothing vanishes.
-    Children of a root that came are compared as a whole: those that did not come are deleted.
+    Children of a root that came are compared as a whole: those that did not come are deleted,
+    unless `whole` is False: then only those of deleted roots are.
     """
     delta = staging.table(part.name, "_delta")
     keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
@@ -79,6 +81,11 @@ def compute(
         )
         target += f" AND {part.parent_field} IN ({touched})"
         gone = "t.deleted_at IS NULL"
+        if not whole:
+            gone += (
+                f" AND t.{part.parent_field} IN "
+                f"(SELECT key FROM {staging.table(roots.name, '_delta')} WHERE op = 'D')"
+            )
     elif deletes is not None:
         failed = " AND ".join(f"x.{k} = t.{k}" for k in part.key)
         gone = (

@@ -165,6 +165,16 @@ def set_batch_state(
     )
 
 
+def refuse_held(connection: psycopg.Connection[Any], batch_id: int, reason: str) -> bool:
+    """Refuse a batch for good; False where it is not held any more."""
+    row = connection.execute(
+        "UPDATE sync.batch SET state = 'refused', state_reason = %s WHERE id = %s "
+        "AND state = 'held' RETURNING id",
+        (reason, batch_id),
+    ).fetchone()
+    return row is not None
+
+
 def supersede_open(connection: psycopg.Connection[Any], newer: Batch) -> list[int]:
     """Older open batches that `newer` makes pointless: a complete extract, or the same cursor."""
     rows = connection.execute(

@@ -32,6 +32,18 @@ def of_failed_roots(staging: Staging, child: Part) -> list[int]:
     return [int(n) for (n,) in rows]
 
 
+def roots_of_failed(staging: Staging, child: Part) -> dict[int, int]:
+    """Rejected children of a source of their own → record_no of their root, good or rejected."""
+    root = staging.feed.part(child.parent or "")
+    rows = staging.connection.execute(
+        f"SELECT x.record_no, r.record_no FROM {staging.table(child.name, '_failed')} x "
+        f"JOIN (SELECT key, record_no FROM {staging.table(root.name)} WHERE NOT deleted "
+        f"UNION ALL SELECT key, record_no FROM {staging.table(root.name, '_failed')}) r "
+        f"ON r.key = x.{_parent_field(child)} ORDER BY r.record_no DESC"
+    ).fetchall()
+    return {int(number): int(root_no) for number, root_no in rows}
+
+
 def of_deleted_roots(staging: Staging, child: Part) -> list[int]:
     """record_no of children that came inside a tombstone: the deletion overtakes them."""
     rows = staging.connection.execute(

@@ -103,7 +103,6 @@ def put(
         "raw = excluded.raw, raw_hash = excluded.raw_hash, fingerprint = excluded.fingerprint, "
         "shape = excluded.shape, children = excluded.children, waits_for = excluded.waits_for, "
         "retry_until = CASE WHEN excluded.retry_until IS NULL THEN NULL "
-        "WHEN coalesce(q.retry_until, excluded.retry_until) < now() THEN NULL "
         "ELSE coalesce(q.retry_until, excluded.retry_until) END, "
         "attempts = q.attempts + 1, last_seen_at = now() RETURNING q.id, q.attempts",
         (batch.erp, batch.feed, batch.id, run_id, fingerprint),
@@ -119,23 +118,55 @@ def put(
     return sum(1 for _, attempts in rows if attempts == 1)
 
 
+def past_limit(
+    connection: psycopg.Connection[Any], erp: str, part: Part, keys: list[str]
+) -> set[str]:
+    """Those of these keys that have waited for a missing parent longer than they may."""
+    rows = connection.execute(
+        "SELECT key FROM sync.quarantine WHERE state = 'open' AND erp = %s AND feed = %s "
+        "AND part = %s AND code = 'missing_parent' AND key = ANY(%s) "
+        "AND (retry_until IS NULL OR retry_until < now())",
+        (erp, part.feed, part.name, keys),
+    ).fetchall()
+    return {str(key) for (key,) in rows}
+
+
 def resolve_accepted(
     connection: psycopg.Connection[Any],
     staging: Staging,
     part: Part,
     batch: Batch,
-    *,
-    state: str,
 ) -> int:
-    """Close the open items of every key that this run accepted, changed or not."""
+    """Close the open items of every key that this run accepted, changed or not.
+
+    The item's own record of this batch is released; a later record of its key supersedes it.
+    """
     return _close(
         connection,
         staging,
         batch,
-        state,
         f"q.part = '{part.name}' AND q.key IN (SELECT {key_text(part, 's')} "
         f"FROM {staging.table(part.name)} s)",
-        "a later record of its key was accepted" if state == "superseded" else "accepted",
+        "a record of its key was accepted",
+    )
+
+
+def resolve_overtaken(
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    part: str,
+    keys: list[str],
+    batch: Batch,
+) -> int:
+    """Close the items of keys for which newer data is in the portal already."""
+    return _close(
+        connection,
+        staging,
+        batch,
+        "q.part = %(part)s AND q.key = ANY(%(keys)s)",
+        "newer data of its key is in the portal",
+        superseded=True,
+        more={"part": part, "keys": keys},
     )
 
 
@@ -147,11 +178,11 @@ def resolve_gone(
         connection,
         staging,
         batch,
-        "superseded",
         f"q.part = '{part.name}' AND q.run_id <> {digits(staging.run_id)} AND NOT EXISTS "
         f"(SELECT FROM {staging.table(part.name, '_failed')} x "
         f"WHERE {key_text(part, 'x')} = q.key)",
         "a complete extract no longer holds it",
+        superseded=True,
     )
 
 
@@ -159,21 +190,33 @@ def _close(
     connection: psycopg.Connection[Any],
     staging: Staging,
     batch: Batch,
-    state: str,
     condition: LiteralString,
     reason: str,
+    *,
+    superseded: bool = False,
+    more: dict[str, object] | None = None,
 ) -> int:
     rows = connection.execute(
-        f"UPDATE sync.quarantine q SET state = %s, resolved_at = now(), resolved_run = %s, "
-        f"resolved_by = 'waybill', resolved_reason = %s WHERE q.state = 'open' AND q.erp = %s "
-        f"AND q.feed = %s AND q.batch_id <= %s AND {condition} RETURNING q.id",
-        (state, staging.run_id, reason, batch.erp, batch.feed, batch.id),
+        "UPDATE sync.quarantine q SET state = CASE WHEN q.batch_id = %(batch)s "
+        "AND NOT %(superseded)s THEN 'released' ELSE 'superseded' END, resolved_at = now(), "
+        "resolved_run = %(run)s, resolved_by = 'waybill', resolved_reason = %(reason)s "
+        "WHERE q.state = 'open' AND q.erp = %(erp)s AND q.feed = %(feed)s "
+        f"AND q.batch_id <= %(batch)s AND {condition} RETURNING q.id, q.state",
+        {
+            "batch": batch.id,
+            "superseded": superseded,
+            "run": staging.run_id,
+            "reason": reason,
+            "erp": batch.erp,
+            "feed": batch.feed,
+            **(more or {}),
+        },
     ).fetchall()
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO sync.attempt (quarantine_id, run_id, outcome, detail) "
             "VALUES (%s, %s, %s, %s)",
-            [(item, staging.run_id, state, json.dumps({"says": reason})) for (item,) in rows],
+            [(item, staging.run_id, state, json.dumps({"says": reason})) for item, state in rows],
         )
     return len(rows)
 

@@ -63,6 +63,43 @@ def find_roots(staging: Staging, root: Part, *, last_wins: bool) -> Repeats:
     )
 
 
+def of_failed_keys(staging: Staging, root: Part) -> list[int]:
+    """record_no of staged roots whose key another record of this batch failed with."""
+    on = " AND ".join(f"x.{k} = s.{k}" for k in root.key)
+    rows = staging.connection.execute(
+        f"SELECT s.record_no FROM {staging.table(root.name)} s WHERE EXISTS "
+        f"(SELECT FROM {staging.table(root.name, '_failed')} x WHERE {on})"
+    ).fetchall()
+    return [int(n) for (n,) in rows]
+
+
+def overtaken_by_other(staging: Staging, root: Part) -> tuple[list[int], set[int]]:
+    """(good record_nos with a later bad one of their key, bad ones with a later good one)."""
+    on = " AND ".join(f"x.{k} = s.{k}" for k in root.key)
+    rows = staging.connection.execute(
+        f"SELECT s.record_no, x.record_no FROM {staging.table(root.name)} s "
+        f"JOIN {staging.table(root.name, '_failed')} x ON {on}"
+    ).fetchall()
+    newest = {}
+    for good, bad in rows:
+        newest[int(bad)] = max(newest.get(int(bad), 0), int(good))
+    overtaken = {bad for bad, good in newest.items() if good > bad}
+    late = {int(good) for good, bad in rows if int(bad) > int(good)}
+    return sorted(late), overtaken
+
+
+def forget_failed(staging: Staging, root: Part, record_nos: list[int]) -> None:
+    """Rejected records that a later good one has overtaken say nothing about their key."""
+    table, failed = staging.table(root.name), staging.table(root.name, "_failed")
+    staging.connection.execute(f"DELETE FROM {failed} WHERE record_no = ANY(%s)", (record_nos,))
+    for child in staging.feed.children(root.name):
+        staging.connection.execute(
+            f"DELETE FROM {staging.table(child.name)} c WHERE c.root_no = ANY(%s) "
+            f"AND NOT EXISTS (SELECT FROM {table} r WHERE r.record_no = c.root_no)",
+            (record_nos,),
+        )
+
+
 def find_children(staging: Staging, child: Part) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(superseded child record_no, root_no of documents that contradict themselves).
 

@@ -222,12 +222,14 @@ class Staging:
         return f"coalesce(g_{from_part}.{from_field}, {alias}.{from_field})"
 
 
-def drop_orphans(connection: psycopg.Connection[Any], run_ids: Iterable[int]) -> None:
-    """Drop what runs left that did not live to drop it themselves."""
-    for run_id in run_ids:
-        rows = connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'staging' AND tablename LIKE %s",
-            (f"run\\_{run_id}\\_%",),
-        ).fetchall()
-        for (name,) in rows:
-            connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)}")
+def drop_orphans(connection: psycopg.Connection[Any], erp: str, feed: str) -> None:
+    """Drop what runs left that did not live to drop it themselves; only while holding the turn."""
+    rows = connection.execute(
+        "SELECT t.tablename FROM pg_tables t JOIN sync.run r "
+        "ON r.id = split_part(t.tablename, '_', 2)::bigint WHERE t.schemaname = 'staging' "
+        "AND t.tablename ~ '^run_[0-9]+_' AND r.erp = %s AND r.feed = %s "
+        "AND r.state <> 'running'",
+        (erp, feed),
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)}")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 _ISO = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
 _COMPACT = ((re.compile(r"^\d{8}$"), "%Y%m%d"), (re.compile(r"^\d{14}$"), "%Y%m%d%H%M%S"))
+_NUMBER = re.compile(r"^\d+(\.\d+)?$")
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 
@@ -23,6 +25,29 @@ def split_cursors(text: str | None) -> dict[str, str]:
 def join_cursors(cursors: dict[str, str]) -> str | None:
     """The stored form; None where no source has a cursor."""
     return json.dumps(cursors, sort_keys=True) if cursors else None
+
+
+def later(old: str, new: str) -> str:
+    """Which of two cursors of one source is further on: the overlap must not move it back.
+
+    Instants and numbers are compared as what they are; of two texts of another form the new one.
+    """
+    before, after = _place(old), _place(new)
+    if before is not None and after is not None and before[0] == after[0]:
+        return old if before > after else new
+    return new
+
+
+def _place(text: str) -> tuple[str, Decimal, Decimal] | None:
+    if _NUMBER.match(text):
+        return "number", Decimal(text), Decimal(0)
+    if not (_ISO.match(text) or _ISO_DATE.match(text)):
+        return None
+    fraction = re.search(r"\.(\d+)", text)
+    moment = datetime.fromisoformat(text.replace(fraction.group(), "", 1) if fraction else text)
+    since = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    part = Decimal(f"0.{fraction.group(1)}") if fraction else Decimal(0)
+    return "instant", Decimal(round(since.total_seconds())), part
 
 
 def earlier(text: str, minutes: int) -> str:

@@ -115,12 +115,38 @@ def judge_delta(
     roots = sum((judgement.parts[root.name] for root in feed.roots), Counts())
     if whole or not settling.selected:
         stops = stopped(guards, roots, stats, what=feed.name, run=run_id, released=overrides)
+        stops += _emptied(staging, settling, scope, complete, guards, run_id, overrides)
         judgement.stops = [ShownStop(stop) for stop in stops]
     if judgement.stops:
         for root in feed.roots:
             judgement.movements += biggest_movements(staging, root)
     _expect(staging, settling, judgement, stats, declared)
     return judgement
+
+
+def _emptied(
+    staging: Staging,
+    settling: Settling,
+    scope: Scope,
+    complete: dict[str, bool],
+    guards: Guards,
+    run_id: int,
+    overrides: frozenset[str],
+) -> list[Stop]:
+    """An empty extract of a further root stops the batch too, where the portal has rows of it."""
+    found: list[Stop] = []
+    for root in staging.feed.roots:
+        deletes = scope.deletes(root)
+        came = settling.intake.read.get(root.name, 0)
+        if root.name == staging.feed.main or came or not complete.get(root.name) or not deletes:
+            continue
+        before = live(staging, root, deletes.condition, deletes.parameters)
+        stats = DeltaStats(live_before=before, complete=True, had_records=False)
+        if before:
+            found += stopped(
+                guards, Counts(), stats, what=root.name, run=run_id, released=overrides
+            )
+    return found
 
 
 class _Changes:
@@ -141,7 +167,8 @@ class _Changes:
                 )
                 self.moved += moved.true_count
                 both = compared(pairs[f"old_{check.field}"], pairs[f"new_{check.field}"])
-                unchanged = staging.count(part) - len(pairs)
+                found = delta.counts(staging, part)
+                unchanged = staging.count(part) - found["I"] - found["U"] - found["T"]
                 self.compared += both + max(unchanged, 0)
                 mask = suspects(check, pairs)
                 self.suspects += mask.true_count

@@ -26,6 +26,7 @@ from portal_db.ledger import Batch, PageRow
 from portal_db.staging import Staging
 from quality.checks import judge
 from quality.quarantine import Judged, Rejection, broken, rejections
+from quality.verdicts import Verdict
 from sync.context import Context
 from sync.progress import Progress
 from sync.sources import Reading, readings
@@ -52,7 +53,7 @@ class Intake:
     )
     """Child part → root_no → its rejected records; root_no 0: not known (a source of its own)."""
     unreadable: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Root part → rejected records whose key cannot be read: they block its deletes."""
+    """Part → rejected records whose key (a child's: its root's) cannot be read: no deletes."""
     declared: dict[str, int] = field(default_factory=dict)
     """Part → how many records the ERP said there are."""
     declared_sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -147,11 +148,14 @@ def _chunk(
         table = table.append_column("root_no", own)
     intake.read[part.name] += len(table)
     tombstone = pc.fill_null(table["deleted"].combine_chunks(), False)
-    judged = Judged(part, table, mapped.problems, judge(part, table, tombstone))
+    verdicts = judge(part, table, tombstone)
+    if part.parent is None:
+        nameless = pc.and_(_keyless(part.key, table), tombstone)
+        says = "a deletion must name what it deletes"
+        key = part.key[0]
+        verdicts = [*verdicts, Verdict("key_missing", says, key, nameless, frozenset(part.key))]
+    judged = Judged(part, table, mapped.problems, verdicts)
     failed = judged.failed()
-    keyless = _keyless(part.key, table) if part.parent is None else None
-    if keyless is not None:
-        failed = pc.or_(failed, pc.and_(keyless, tombstone))
     if not failed.true_count:
         staging.copy(part, table)
         return
@@ -164,8 +168,11 @@ def _chunk(
         staging.copy_failed(part, bad.filter(readable))
         intake.unreadable[part.name] += len(bad) - readable.true_count
     else:
-        owners = table["root_no"].filter(failed).to_pylist()
-        for owner, rejection in zip(owners, found, strict=True):
+        bad = table.filter(failed)
+        if part.name in intake.own_sources:
+            staging.copy_failed(part, bad)
+            intake.unreadable[part.name] += bad[part.parent_field].null_count
+        for owner, rejection in zip(bad["root_no"].to_pylist(), found, strict=True):
             intake.children[part.name][owner or 0].append(rejection)
 
 
@@ -201,6 +208,7 @@ def _broken(feed: Feed, record: Broken, intake: Intake, only: Only | None) -> No
         intake.unreadable[part.name] += 1
     else:
         intake.children[part.name][0].append(broken(record))
+        intake.unreadable[part.name] += 1
 
 
 def _declared(item: Declared, intake: Intake) -> None:

@@ -1,7 +1,8 @@
 """The landing store: the bytes that ERPs sent, unchanged, compressed, with a manifest.
 
 `<landing>/<erp>/<feed>/<batch>/` holds one file per page and, written last, `manifest.json`: a
-folder without it is an unfinished pull. Documents lie in `<landing>/documents/` by SHA-256.
+folder without it is an unfinished pull, and so is one whose batch never landed in the database.
+Documents lie in `<landing>/documents/` by SHA-256.
 Evidence is written once and never changed. Must not parse what it stores.
 """
 
@@ -103,11 +104,13 @@ class Landing:
         return digest.hexdigest() == sha256
 
     def remove(self, folder: str) -> None:
-        """Drop the files of a pull that never finished; refuses a sealed batch."""
+        """Drop the files of a pull that never landed, as the database says.
+
+        It may have a manifest: a process can end between the seal and the database's record.
+        """
         path = f"{self._root}/{folder}"
         if self._fs.exists(f"{path}/{MANIFEST}"):
-            message = f"{folder} is sealed evidence"
-            raise ValueError(message)
+            self._fs.rm(f"{path}/{MANIFEST}")  # first: half a folder must not look sealed
         if self._fs.exists(path):
             self._fs.rm(path, recursive=True)
 

@@ -15,12 +15,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from mappings.errors import BatchRefused, Misconfigured, Transient, WaybillError
 from mappings.fingerprint import fingerprint as fingerprint_of
 from mappings.vocabulary import Feed
 from portal_db import apply, delta, quarantine
 from portal_db.counts import Counts
+from portal_db.failures import as_waybill_error
 from portal_db.identifiers import plain_name
 from portal_db.incidents import close_incidents, join_incident
 from portal_db.ledger import (
@@ -44,6 +46,7 @@ from sync.context import Context, declared
 from sync.guarding import Judgement, judge_delta
 from sync.intake import Intake, Only, take_in
 from sync.mapping_text import mapping_text
+from sync.place import placed
 from sync.progress import Progress, silent
 from sync.pull import freshness_of
 from sync.same_bytes import unchanged_since
@@ -109,20 +112,21 @@ def load(
         raise Misconfigured(
             f"there is no batch {batch_id}", code="batch", remedy="See `waybill batches`."
         )
-    try:
-        with turn(ctx, batch.erp, batch.feed, wait_seconds=_TURN_SECONDS) as mine:
-            if not mine:
-                raise Transient(
-                    "another load of this feed has been at it for ten minutes",
-                    code="busy",
-                    remedy="It is tried again by itself.",
-                )
-            with ctx.connection() as connection:
-                drop_orphans(connection, interrupted_runs(connection, batch.erp, batch.feed))
-                fresh = read_batch(connection, batch_id)
-            return _Run(ctx, fresh or batch, order or Order(), progress).go()
-    except WaybillError as error:
-        raise error.located(batch.erp, batch.feed) from error.__cause__
+    with (
+        placed(batch.erp, batch.feed),
+        turn(ctx, batch.erp, batch.feed, wait_seconds=_TURN_SECONDS) as mine,
+    ):
+        if not mine:
+            raise Transient(
+                "another load of this feed has been at it for ten minutes",
+                code="busy",
+                remedy="It is tried again by itself.",
+            )
+        with ctx.connection() as connection:
+            interrupted_runs(connection, batch.erp, batch.feed)
+            drop_orphans(connection, batch.erp, batch.feed)
+            fresh = read_batch(connection, batch_id)
+        return _Run(ctx, fresh or batch, order or Order(), progress).go()
 
 
 class _Run:
@@ -175,6 +179,12 @@ class _Run:
 
     def _already(self) -> Outcome | None:
         """A retried task finds its work done: applied batches are not applied again."""
+        if self.order.kind == "release" and self.batch.state != "held":
+            raise Misconfigured(
+                f"batch {self.batch.id} is {self.batch.state} ({self.batch.state_reason})",
+                code="batch",
+                remedy="Somebody else decided meanwhile: see `waybill runs`.",
+            )
         if self.order.kind != "load":
             return None
         state = self.batch.state
@@ -256,6 +266,7 @@ class _Run:
         with self._timed("settle"):
             settling.before_diff(last_wins=batch.mode == "delta")
         complete = self._complete(manifest, intake)
+        self._still_staged(staging, settling)
         with self._timed("compare"):
             self._compare(staging, settling, complete)
             settling.after_diff()
@@ -281,10 +292,18 @@ class _Run:
             )
         if judgement.stops:
             return self._hold(connection, judgement, digest)
-        staged = staging.raw_counts(self.feed.parts)
         with self._timed("apply"):
-            self._apply(connection, staging, settling, judgement, staged, digest, complete)
+            self._apply(connection, staging, settling, judgement, digest, complete)
         return self._outcome("done", judgement.parts, [])
+
+    def _still_staged(self, staging: Staging, settling: Settling) -> None:
+        """Unlogged tables are empty after a crash, and then every row would look vanished."""
+        if staging.raw_counts(self.feed.parts) != settling.accepted():
+            raise Transient(
+                "the staging tables do not hold what was accepted (the database restarted)",
+                code="staging_lost",
+                remedy="The load is tried again from the landed bytes.",
+            )
 
     def _compare(self, staging: Staging, settling: Settling, complete: dict[str, bool]) -> None:
         """The delta of every part, roots before their children."""
@@ -294,7 +313,8 @@ class _Run:
                 settling.overtaken(root, delta.overtaken(staging, root, self.batch.id))
         for part in self.feed.parts:
             deletes = self.scope.deletes(part) if complete.get(part.name) else None
-            delta.compute(staging, part, deletes=deletes)
+            readable = not settling.intake.unreadable.get(part.name)
+            delta.compute(staging, part, deletes=deletes, whole=readable)
             self.progress("compare", self.feed.parts.index(part) + 1, len(self.feed.parts))
 
     def _complete(self, manifest: dict[str, Any], intake: Intake) -> dict[str, bool]:
@@ -325,7 +345,6 @@ class _Run:
         staging: Staging,
         settling: Settling,
         judgement: Judgement,
-        staged: dict[str, int],
         digest: str,
         complete: dict[str, bool],
     ) -> None:
@@ -333,12 +352,7 @@ class _Run:
         batch, feed = self.batch, self.feed
         with connection.transaction():
             self._lock_cursor(connection)
-            if staging.raw_counts(feed.parts) != staged:
-                raise Transient(
-                    "the staging tables were emptied (the database restarted)",
-                    code="staging_lost",
-                    remedy="The load is tried again from the landed bytes.",
-                )
+            self._still_staged(staging, settling)
             for part in feed.parts:
                 apply.apply(
                     connection,
@@ -353,13 +367,14 @@ class _Run:
                 apply.mark_stale(connection, staging, part, self.observed_at)
             if batch.feed == "customers":
                 apply.open_accounts(connection, staging)
-            resolved = "superseded" if self.order.kind == "load" else "released"
-            for root in feed.roots:
-                quarantine.resolve_accepted(connection, staging, root, batch, state=resolved)
+            for part in feed.parts:
+                quarantine.resolve_accepted(connection, staging, part, batch)
+            for name, keys in settling.fates.overtaken.items():
+                quarantine.resolve_overtaken(connection, staging, name, keys, batch)
             quarantine.put(connection, batch, self.run_id, self.fingerprint, settling.fates.items)
-            for root in feed.roots:
-                if complete.get(root.name) and self.scope.field is None:
-                    quarantine.resolve_gone(connection, staging, root, batch)
+            for part in feed.parts:
+                if complete.get(part.parent or part.name) and self.scope.field is None:
+                    quarantine.resolve_gone(connection, staging, part, batch)
             judgement.store(connection, self.run_id)
             if self.order.only is None:
                 note_page_records(connection, batch.id, settling.intake.pages)
@@ -435,11 +450,17 @@ class _Run:
                     timings=self.order.timings,
                 ),
             )
-            set_batch_state(connection, self.batch.id, "held", stops[0]["says"])
             judgement.store(connection, self.run_id)
-            for stop in stops:
-                join_incident(connection, self.batch, stop["guard"], stop["says"])
+            self._stop_batch(connection, stops)
         return self._outcome("held", judgement.parts, stops)
+
+    def _stop_batch(self, connection: psycopg.Connection[Any], stops: list[dict[str, Any]]) -> None:
+        """Hold the batch; one that was applied before stays so, only this run of it is held."""
+        if self.order.kind in {"retry", "replay"}:
+            return
+        set_batch_state(connection, self.batch.id, "held", stops[0]["says"])
+        for stop in stops:
+            join_incident(connection, self.batch, stop["guard"], stop["says"])
 
     def _hold_refused(self, connection: psycopg.Connection[Any], refused: BatchRefused) -> Outcome:
         """A transfer that contradicts itself is held with its reason; nothing of it is counted."""
@@ -451,19 +472,19 @@ class _Run:
         }
         with connection.transaction():
             end_run(connection, self.run_id, RunEnd("held", {}, stops=[stop]))
-            set_batch_state(connection, self.batch.id, "held", str(refused))
-            join_incident(connection, self.batch, stop["guard"] or "refused", str(refused))
+            self._stop_batch(connection, [stop])
         return self._outcome("held", {}, [stop])
 
     def _fail(self, error: BaseException) -> None:
-        says = str(error) if isinstance(error, WaybillError) else f"{type(error).__name__}: {error}"
-        code = error.code if isinstance(error, WaybillError) else "bug"
+        known = error if isinstance(error, WaybillError) else as_waybill_error(error)
+        says = f"{type(error).__name__}: {error}" if known is None else str(known)
+        code = "bug" if known is None else known.code
         try:
             with self.ctx.connection() as connection:
                 end_run(
                     connection, self.run_id, RunEnd("failed", error={"says": says, "code": code})
                 )
-        except psycopg.Error:
+        except (psycopg.Error, DBAPIError):
             return  # the database is gone: the next start marks this run as interrupted
 
     def _outcome(

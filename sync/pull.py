@@ -32,9 +32,10 @@ from portal_db.staging import drop_orphans
 from sync import documents
 from sync.connection import resolve
 from sync.context import Context, declared
-from sync.cursors import earlier, join_cursors, split_cursors
+from sync.cursors import earlier, join_cursors, later, split_cursors
 from sync.mapping_text import mapping_text
 from sync.order import required
+from sync.place import placed
 from sync.progress import Progress, silent
 from sync.scope import Scope, scope_of
 from sync.sources import Reading, readings
@@ -59,7 +60,7 @@ def pull(
     feed_mapping = ctx.feed(erp, feed)
     at = now or datetime.now(UTC)
     scope = scope_of(feed_mapping, mapping.time_zone, at)
-    try:
+    with placed(erp, feed):
         _refuse_now(ctx, mapping, feed, at)
         with turn(ctx, erp, feed) as mine:
             if not mine:
@@ -71,8 +72,6 @@ def pull(
             if take_wish(ctx, erp, feed, scope.key):
                 batch_id = _pull_once(ctx, mapping, feed, feed_mapping, scope, progress)
             return batch_id
-    except WaybillError as error:
-        raise error.located(erp, feed) from error.__cause__
 
 
 def _refuse_now(ctx: Context, mapping: ErpMapping, feed: str, at: datetime) -> None:
@@ -97,14 +96,15 @@ def _refuse_now(ctx: Context, mapping: ErpMapping, feed: str, at: datetime) -> N
 def _clean_up(ctx: Context, erp: str, feed: str) -> None:
     """What a killed process left: running runs, staging tables, unsealed pulls."""
     with ctx.connection() as connection:
-        drop_orphans(connection, interrupted_runs(connection, erp, feed))
+        interrupted_runs(connection, erp, feed)
+        drop_orphans(connection, erp, feed)
         rows = connection.execute(
-            "UPDATE sync.batch SET state = 'abandoned', state_reason = 'the pull was interrupted' "
-            "WHERE erp = %s AND feed = %s AND state = 'pulling' RETURNING id",
+            "SELECT id FROM sync.batch WHERE erp = %s AND feed = %s AND state = 'pulling'",
             (erp, feed),
         ).fetchall()
-    for (batch_id,) in rows:
-        ctx.landing.remove(ctx.landing.folder(erp, feed, batch_id))
+        for (batch_id,) in rows:
+            ctx.landing.remove(ctx.landing.folder(erp, feed, batch_id))
+            set_batch_state(connection, batch_id, "abandoned", "the pull was interrupted")
 
 
 def _pull_once(
@@ -242,7 +242,9 @@ def _seal(
     complete = feed_mapping.mode == "snapshot" and all(end.complete for end in ends.values())
     reason = "; ".join(f"{part}: {end.reason}" for part, end in ends.items())
     cursors = split_cursors(landed.cursor_from)
-    cursors.update({part: end.cursor for part, end in ends.items() if end.cursor is not None})
+    for part, end in ends.items():
+        if end.cursor is not None:
+            cursors[part] = later(cursors.get(part, end.cursor), end.cursor)
     server_at = min((e.server_at for e in ends.values() if e.server_at), default=None)
     content = hashlib.sha256()
     for page in landed.pages:
@@ -302,8 +304,8 @@ def _abandon(ctx: Context, batch_id: int, folder: str, error: BaseException) -> 
         if batch is None or batch.state != "pulling":
             return
         says = str(error) if isinstance(error, WaybillError) else type(error).__name__
+        ctx.landing.remove(folder)
         set_batch_state(connection, batch_id, "abandoned", says)
-    ctx.landing.remove(folder)
 
 
 def freshness_of(server_at: datetime | None, pulled_at: datetime) -> datetime:

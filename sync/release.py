@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 
 from mappings.errors import Misconfigured
-from portal_db.ledger import read_batch, set_batch_state
+from portal_db.ledger import read_batch, read_cursor, refuse_held
 from sync.context import Context
-from sync.load import Order, Outcome, load
+from sync.load import Kind, Order, Outcome, load
 from sync.progress import Progress, silent
+from sync.turn import turn
 
 
 def release(
@@ -23,7 +24,7 @@ def release(
     Raises Misconfigured where the run is not held, its batch was superseded or refused, what
     would change differs from what was shown, or the transfer itself was broken.
     """
-    batch_id, guards, digest = _held(ctx, run_id, reason)
+    batch_id, guards, digest, kind = _held(ctx, run_id, reason)
     if digest is None:
         raise Misconfigured(
             f"run {run_id} was held because its transfer contradicts itself: there is nothing "
@@ -39,7 +40,7 @@ def release(
         {"batch": batch_id, "guards": guards, "reason": reason},
     )
     order = Order(
-        kind="release",
+        kind=kind,
         overrides=frozenset(guards),
         expected_delta=digest,
         reason=reason,
@@ -50,9 +51,23 @@ def release(
 
 def refuse(ctx: Context, run_id: int, *, reason: str, actor: str) -> None:
     """Keep a held batch out for good; the next pull is judged afresh. Raises as `release`."""
-    batch_id, guards, _ = _held(ctx, run_id, reason)
-    with ctx.connection() as connection, connection.transaction():
-        set_batch_state(connection, batch_id, "refused", f"refused by {actor}: {reason}")
+    batch_id, guards, _, kind = _held(ctx, run_id, reason)
+    with ctx.connection() as connection:
+        batch = read_batch(connection, batch_id)
+    if kind == "replay" or batch is None:
+        raise Misconfigured(
+            f"run {run_id} is a held replay: the portal keeps what it has without a decision",
+            code="run",
+            remedy="Release it, or leave it.",
+        )
+    with turn(ctx, batch.erp, batch.feed, wait_seconds=60) as mine, ctx.connection() as connection:
+        refused = mine and refuse_held(connection, batch_id, f"refused by {actor}: {reason}")
+    if not refused:
+        raise Misconfigured(
+            f"batch {batch_id} is being decided on by somebody else",
+            code="batch",
+            remedy="See `waybill runs`.",
+        )
     audit(
         ctx,
         actor,
@@ -71,14 +86,18 @@ def audit(ctx: Context, actor: str, action: str, subject: str, detail: dict[str,
         )
 
 
-def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str | None]:
+def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str | None, Kind]:
     if not reason.strip():
         raise Misconfigured("a reason is needed", code="reason", remedy="Say why with --reason.")
     with ctx.connection() as connection:
         row = connection.execute(
-            "SELECT batch_id, state, stops, delta_sha256 FROM sync.run WHERE id = %s", (run_id,)
+            "SELECT batch_id, state, stops, delta_sha256, kind FROM sync.run WHERE id = %s",
+            (run_id,),
         ).fetchone()
         batch = read_batch(connection, int(row[0])) if row else None
+        last = None
+        if batch is not None:
+            last = read_cursor(connection, batch.erp, batch.feed, batch.scope_key).batch_id
     if row is None or batch is None:
         raise Misconfigured(f"there is no run {run_id}", code="run", remedy="See `waybill runs`.")
     if row[1] != "held":
@@ -87,10 +106,12 @@ def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str |
             code="run",
             remedy="See `waybill runs --state held`.",
         )
-    if batch.state != "held":
+    replayed = row[4] == "replay" and batch.state == "applied" and last == batch.id
+    if batch.state != "held" and not replayed:
         raise Misconfigured(
             f"batch {batch.id} of run {run_id} is {batch.state} ({batch.state_reason})",
             code="batch",
             remedy="A newer batch speaks for the feed now: see `waybill runs`.",
         )
-    return batch.id, [str(stop["guard"]) for stop in row[2] or []], row[3]
+    guards = [str(stop["guard"]) for stop in row[2] or []]
+    return batch.id, guards, row[3], "replay" if replayed else "release"

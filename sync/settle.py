@@ -19,7 +19,7 @@ from portal_db import parents, repeats, totals
 from portal_db.apply import drop_roots, remove_roots
 from portal_db.counts import Counts
 from portal_db.keys import key_text
-from portal_db.quarantine import UNREADABLE, Item
+from portal_db.quarantine import UNREADABLE, Item, past_limit
 from portal_db.references import Missing, cycles, missing
 from portal_db.staging import Staging
 from quality.quarantine import Reason, Rejection, fingerprint
@@ -34,6 +34,8 @@ class Fates:
     superseded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     quarantined: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     deferred: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    overtaken: dict[str, list[str]] = field(default_factory=dict)
+    """Root part → keys whose newer data is in the portal already."""
     unbalanced: dict[str, int] = field(default_factory=dict)
     """Document check → how many documents failed it."""
 
@@ -65,14 +67,23 @@ class Settling:
             for child in children:
                 if child.name in self.intake.own_sources:
                     parents.join_to_roots(self.staging, child)
+                    self._find_roots_of_failed(child)
                     self._strays(child)
             for child in children:
                 gone = parents.of_deleted_roots(self.staging, child)
                 parents.remove(self.staging, child, gone)
                 self.fates.superseded[child.name] += len(gone)
+            if last_wins:
+                self._overtake(root)
             self._refuse(root, self._rejected(root))
             self._refuse(root, self._contradicting_children(children))
             self._refuse(root, self._unbalanced(root))
+            if not last_wins:
+                again = repeats.of_failed_keys(self.staging, root)
+                says = "the same key comes more than once in this batch, and one copy was rejected"
+                self._refuse(
+                    root, {n: [_reason(root.name, n, "", "duplicate_key", says)] for n in again}
+                )
             found = repeats.find_roots(self.staging, root, last_wins=last_wins)
             self._count(root, list(found.superseded), self.fates.superseded)
             drop_roots(self.staging, root, list(found.superseded))
@@ -84,6 +95,34 @@ class Settling:
                     for n in found.contradicting
                 },
             )
+
+    def _overtake(self, root: Part) -> None:
+        """In a delta the later of a good and a bad record of one key speaks for it."""
+        good, bad = repeats.overtaken_by_other(self.staging, root)
+        self._count(root, good, self.fates.superseded)
+        drop_roots(self.staging, root, good)
+        if bad:
+            kept = [r for r in self.intake.roots[root.name] if r.record_no not in bad]
+            self.fates.superseded[root.name] += len(self.intake.roots[root.name]) - len(kept)
+            self.intake.roots[root.name] = kept
+            for child in self.feed.children(root.name):
+                gone = [n for n in bad if n in self.intake.children[child.name]]
+                for number in gone:
+                    found = self.intake.children[child.name].pop(number)
+                    self.fates.superseded[child.name] += len(found)
+            self._count(root, list(bad), self.fates.superseded, roots=0)
+            repeats.forget_failed(self.staging, root, list(bad))
+
+    def _find_roots_of_failed(self, child: Part) -> None:
+        """A rejected child of a source of its own refuses the document that it names."""
+        alone = self.intake.children[child.name].pop(0, [])
+        owners = parents.roots_of_failed(self.staging, child) if alone else {}
+        for one in alone:
+            root_no = owners.get(one.record_no, 0)
+            if self.selected and root_no == 0:
+                self.intake.read[child.name] -= 1  # of a document that is not being retried
+                continue
+            self.intake.children[child.name][root_no].append(one)
 
     def _strays(self, child: Part) -> None:
         """Children of a source of their own whose root is not accepted in this batch."""
@@ -180,14 +219,23 @@ class Settling:
 
     def overtaken(self, root: Part, record_nos: list[int]) -> None:
         """Roots that newer portal data has overtaken: superseded, with their children."""
+        keys = self._keys(root, record_nos)
+        self.fates.overtaken[root.name] = [key for key, _ in keys.values()]
         self._count(root, record_nos, self.fates.superseded)
         drop_roots(self.staging, root, record_nos)
 
+    def accepted(self) -> dict[str, int]:
+        """Part → staged records that have no other fate yet: what must lie in staging."""
+        fates = (self.fates.superseded, self.fates.quarantined, self.fates.deferred)
+        return {
+            part.name: self.intake.read.get(part.name, 0) - sum(fate[part.name] for fate in fates)
+            for part in self.feed.parts
+        }
+
     def after_diff(self) -> None:
         """References of what would be written; a refused parent may orphan others: until stable."""
-        for _ in range(len(self.feed.parts) + 1):
-            if not (self._defer() | self._refuse_cycles()):
-                return
+        while self._defer() | self._refuse_cycles():
+            pass  # every turn takes at least one record out of staging
 
     def _defer(self) -> bool:
         waiting: dict[str, dict[int, list[Missing]]] = defaultdict(lambda: defaultdict(list))
@@ -198,7 +246,13 @@ class Settling:
             root = self.feed.part(root_name)
             keys = self._keys(root, list(found))
             children = self._children_of(root, list(found))
-            self._count(root, list(found), self.fates.deferred)
+            late = past_limit(
+                self.staging.connection, self.staging.erp, root, [key for key, _ in keys.values()]
+            )
+            given_up = [n for n in found if keys[n][0] in late]
+            self._count(root, given_up, self.fates.quarantined)
+            waits = [n for n in found if keys[n][0] not in late]
+            self._count(root, waits, self.fates.deferred)
             for number, misses in found.items():
                 reasons = [
                     _reason(
@@ -216,7 +270,7 @@ class Settling:
                     root, key, None, number, reasons, "{}", raw_hash, children.get(number, {})
                 )
                 item.waits_for = [{"erp": m.erp, "part": m.to, "key": m.key} for m in misses]
-                item.retry_until = self.retry_until
+                item.retry_until = None if key in late else self.retry_until
                 self.fates.items.append(item)
             remove_roots(self.staging, root, list(found))
         return bool(waiting)

@@ -1453,4 +1453,5 @@ SELECT c.erp, c.feed, c.scope_key, c.batch_id AS last_good_batch, c.confirmed_at
        now() - c.confirmed_at > make_interval(mins => p.promise_minutes) AS late
 FROM sync.cursor c JOIN sync.feed_promise p ON p.feed = c.feed
 WHERE c.confirmed_at IS NOT NULL;
-GRANT SELECT ON portal.feed_status TO waybill_sync, waybill_portal_app, waybill_review, waybill_auditor;
+GRANT SELECT ON portal.feed_status TO waybill_sync, waybill_portal_app,
+  waybill_review, waybill_auditor;
