@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mappings.errors import WaybillError
@@ -10,7 +12,7 @@ from tests.sync.far_side import dealer, page_feed
 from tests.sync.world import World, counted
 
 
-def delta_feed(**more: object) -> dict[str, object]:
+def delta_feed(**more: Any) -> dict[str, object]:
     """Customers as a delta with cursor, tombstones and a version."""
     return page_feed(
         "customers",
@@ -168,7 +170,7 @@ def test_cursor_must_stand_where_the_pull_found_it(forge: World) -> None:
     """The commit requires the cursor to equal cursor_from, else the batch is superseded."""
     forge.forge.put("dealer", [at(9, "D4")])
     batch_id = forge.pull("forge", "customers")
-    forge.sql("UPDATE sync.cursor SET cursor = '{\"dealer\": \"2026-01-10T11:00:00Z\"}'")
+    forge.sql('UPDATE sync.cursor SET cursor = \'{"dealer": "2026-01-10T11:00:00Z"}\'')
     with pytest.raises(WaybillError) as raised:
         forge.load(batch_id)
     assert raised.value.code == "overtaken"

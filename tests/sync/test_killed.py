@@ -135,7 +135,9 @@ def nights(world: World) -> Nights:
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_a_load_killed_at_any_statement_and_run_again_ends_the_same(
-    nights: Nights, killed: Killed, after: bool  # noqa: FBT001  a case of the test
+    nights: Nights,
+    killed: Killed,
+    after: bool,  # noqa: FBT001  a case of the test
 ) -> None:
     """kill -9 before or after statements of a load; every one of them inside its transaction."""
     world = nights.world
