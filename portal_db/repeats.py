@@ -74,7 +74,7 @@ def of_failed_keys(staging: Staging, root: Part) -> list[int]:
 
 
 def overtaken_by_other(staging: Staging, root: Part) -> tuple[list[int], set[int]]:
-    """(good record_nos with a later bad one of their key, bad ones with a later one of any kind)."""
+    """(good records with a later bad one of their key, bad ones with a later one of any kind)."""
     on = " AND ".join(f"x.{k} = s.{k}" for k in root.key)
     rows = staging.connection.execute(
         f"SELECT s.record_no, x.record_no FROM {staging.table(root.name)} s "
