@@ -119,7 +119,7 @@ def _items(
     first = {reading.part: 1, **{child.part: 1 for child in reading.plan.children}}
     for page in pages:
         start = first[reading.part]
-        with ctx.landing.open_page(batch.landing or "", page.file) as content:
+        with ctx.landing.open_page(batch.landing or "", page.file, page.sha256) as content:
             yield from read_page(content, reading.plan, page.page, first)
         count = first[reading.part] - start
         intake.pages[page.page] = (start, count)

@@ -85,23 +85,32 @@ class Landing:
             raise _gone(self.location(folder, MANIFEST)) from None
 
     @contextmanager
-    def open_page(self, folder: str, file: str) -> Iterator[BinaryIO]:
-        """The raw bytes of a page as a stream. Raises Misconfigured where they are gone."""
+    def open_page(self, folder: str, file: str, sha256: str | None = None) -> Iterator[BinaryIO]:
+        """The raw bytes of a page as a stream.
+
+        Raises Misconfigured (code `evidence`) where they are gone, and at the end of the block
+        where they are not those of `sha256`: whatever was made of them is then not to be used.
+        """
         try:
             source = self._fs.open(f"{self._root}/{folder}/{file}", "rb")
         except FileNotFoundError:
             raise _gone(self.location(folder, file)) from None
         with source:
-            reader = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)
-            yield cast("BinaryIO", io.BufferedReader(cast("Any", reader), 1 << 20))
+            packed = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)
+            reader = _Hashing(cast("Any", packed))
+            try:
+                yield cast("BinaryIO", io.BufferedReader(reader, 1 << 20))
+            finally:
+                if sha256 is not None and reader.whole() != sha256:
+                    raise _changed(self.location(folder, file))
 
     def verify(self, folder: str, file: str, sha256: str) -> bool:
         """Do the stored bytes still have the hash they landed with?"""
-        digest = hashlib.sha256()
-        with self.open_page(folder, file) as page:
-            while piece := page.read(1 << 20):
-                digest.update(piece)
-        return digest.hexdigest() == sha256
+        try:
+            with self.open_page(folder, file, sha256):
+                return True
+        except Misconfigured:
+            return False
 
     def remove(self, folder: str) -> None:
         """Drop the files of a pull that never landed, as the database says.
@@ -159,6 +168,42 @@ class Landing:
                 remedy="Free space or correct WAYBILL_LANDING, then run the feed again: "
                 "nothing was loaded and nothing is lost.",
             ) from error
+
+
+class _Hashing(io.RawIOBase):
+    """Passes bytes on and hashes them on the way."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  Buffer has no name before 3.12
+        """Fill the buffer, as far as there is something."""
+        piece = self._source.read(len(buffer))
+        self._digest.update(piece)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def whole(self) -> str:
+        """SHA-256 of everything, what nobody has read yet included; '' where it is damaged."""
+        try:
+            while piece := self._source.read(1 << 20):
+                self._digest.update(piece)
+        except zstandard.ZstdError:
+            return ""
+        return self._digest.hexdigest()
+
+
+def _changed(place: str) -> Misconfigured:
+    return Misconfigured(
+        f"the evidence {place} is not what landed",
+        code="evidence",
+        remedy="Restore it from the backup of the landing store, or pull the feed again.",
+    )
 
 
 def _gone(place: str) -> Misconfigured:

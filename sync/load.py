@@ -276,6 +276,7 @@ class _Run:
         with self._timed("compare"):
             self._compare(staging, settling, complete)
             settling.after_diff()
+        self._still_staged(staging, settling)
         with self._timed("judge"):
             judgement = judge_delta(
                 connection,

@@ -98,7 +98,9 @@ def test_one_open_item_a_key(connection: psycopg.Connection[Any]) -> None:
 counts = st.builds(Counts, **{name: st.integers(0, 9) for name in ("read", "deleted", *NAMES)})
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(parts=st.dictionaries(st.sampled_from(["dealer", "dealer_group"]), counts, max_size=2))
 def test_python_and_the_database_hold_the_same_law(
     connection: psycopg.Connection[Any], parts: dict[str, Counts]

@@ -111,7 +111,7 @@ def two_dealers(admin: Connection) -> dict[str, int]:
         for part in PARTS.values():
             if not part.owned or part.name == "dealer":
                 continue
-            row: dict[str, object] = {name: f"{part.name}-{key}" for name in part.key}
+            row: dict[str, object] = dict.fromkeys(part.key, f"{part.name}-{key}")
             for name in part.key:
                 if part.field(name).type in {"date", "int"}:
                     row.pop(name)
@@ -177,7 +177,7 @@ def test_the_setting_ends_with_its_transaction(
         "SELECT * FROM sync.batch",
         "UPDATE portal.invoice SET open_amount = 0",
         "DELETE FROM portal.invoice",
-        "INSERT INTO portal.dealer_account (erp, dealer_key, portal_dealer_id) VALUES ('a', 'b', 1)",
+        "INSERT INTO portal.dealer_account (erp, dealer_key) VALUES ('a', 'b')",
         "UPDATE portal.dealer_account SET portal_dealer_id = 1",
         "CREATE TABLE portal.mine (a int)",
         "SELECT portal.ensure_price_partition('mill')",
@@ -213,7 +213,9 @@ def test_not_even_the_engine_may_rewrite_history(database: str, statement: str) 
             one.execute(statement)  # type: ignore[arg-type]
 
 
-def test_price_partitions_are_as_closed_as_their_parent(admin: Connection, portal: Connection) -> None:
+def test_price_partitions_are_as_closed_as_their_parent(
+    admin: Connection, portal: Connection
+) -> None:
     """A partition made at run time gives nobody a way around."""
     admin.execute("SET ROLE waybill_sync")
     admin.execute("SELECT portal.ensure_price_partition('mill')")

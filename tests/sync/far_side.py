@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,7 +64,11 @@ def csv_source(part: str) -> dict[str, object]:
         "files": f"out/{part}_[0-9]*.csv",
         "order": rf"{part}_(\d+)\.csv$",
         "marker": ".done",
-        "format": {"kind": "csv", "delimiter": ";", "trailer": {"starts_with": "TRL", "count": "2"}},
+        "format": {
+            "kind": "csv",
+            "delimiter": ";",
+            "trailer": {"starts_with": "TRL", "count": "2"},
+        },
     }
 
 
@@ -92,7 +95,11 @@ def csv_feed(feed: str, parts: Sequence[str], **more: Any) -> dict[str, Any]:
 
 
 def page_feed(
-    feed: str, nested: Sequence[str] = (), *, source: Mapping[str, object] | None = None, **more: Any
+    feed: str,
+    nested: Sequence[str] = (),
+    *,
+    source: Mapping[str, object] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """A feed over JSON pages; `nested` children lie in their root under their part's name."""
     main = FEEDS[feed].main
@@ -314,7 +321,13 @@ def invoice(key: str, account: str = "D1", **more: object) -> dict[str, object]:
 
 def line(number: int, **more: object) -> dict[str, object]:
     """A line of text over 10.00: refers to nothing."""
-    return {"line_no": number, "kind": "text", "description": f"line {number}", "net": "10.00", **more}
+    return {
+        "line_no": number,
+        "kind": "text",
+        "description": f"line {number}",
+        "net": "10.00",
+        **more,
+    }
 
 
 def write_mapping(folder: Path, mapped: Mapping[str, Any]) -> None:
@@ -322,7 +335,7 @@ def write_mapping(folder: Path, mapped: Mapping[str, Any]) -> None:
     path = folder / f"{mapped['erp']}.yaml"
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(_as_text(mapped), indent=1), encoding="utf-8")
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _as_text(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mappings.errors import WaybillError
@@ -10,7 +12,7 @@ from tests.sync.far_side import dealer, page_feed
 from tests.sync.world import World, counted
 
 
-def delta_feed(**more: object) -> dict[str, object]:
+def delta_feed() -> dict[str, Any]:
     """Customers as a delta with cursor, tombstones and a version."""
     return page_feed(
         "customers",
@@ -18,7 +20,6 @@ def delta_feed(**more: object) -> dict[str, object]:
         mode="delta",
         deleted="@removed",
         version={"from": "changed_at"},
-        **more,
     )
 
 
@@ -113,6 +114,23 @@ def test_cur_11_tombstone_deletes_only_its_key(forge: World) -> None:
     assert counted(forge.run("forge", "customers")) == {"read": 2, "unchanged": 2}
 
 
+def test_the_later_of_a_good_and_a_bad_record_of_one_key_speaks_for_it(forge: World) -> None:
+    """Superseded is a record overtaken by a later one of its key, good or bad."""
+    bad, worse = at(8, "D2", status="odd"), at(9, "D2", status="worse")
+    forge.forge.put("dealer", [bad, worse, at(9, "D3", status="odd"), at(9, "D3", name="good")])
+    second = forge.run("forge", "customers")
+    assert counted(second) == {"read": 4, "superseded": 2, "quarantined": 1, "updated": 1}
+    assert forge.rows("dealer", "name")["D3"] == "good"
+    stale = forge.sql("SELECT key FROM portal.dealer WHERE stale_since IS NOT NULL")
+    assert stale == [("D2",)]
+    ((key, item),) = forge.items().items()
+    assert (key, item["reasons"][0]["raw"]) == ("D2", "worse")
+    forge.forge.put("dealer", [at(10, "D2", name="fine"), at(10, "D2", status="odd")])
+    third = forge.run("forge", "customers")
+    assert counted(third) == {"read": 2, "superseded": 1, "quarantined": 1}
+    assert forge.rows("dealer", "name")["D2"] == "Dealer D2"
+
+
 @pytest.mark.parametrize("key", ["D2", "D9"])
 def test_cur_11_delete_and_recreate_in_one_page_ends_as_present(forge: World, key: str) -> None:
     """The last of one key counts; the one before is superseded."""
@@ -168,7 +186,7 @@ def test_cursor_must_stand_where_the_pull_found_it(forge: World) -> None:
     """The commit requires the cursor to equal cursor_from, else the batch is superseded."""
     forge.forge.put("dealer", [at(9, "D4")])
     batch_id = forge.pull("forge", "customers")
-    forge.sql("UPDATE sync.cursor SET cursor = '{\"dealer\": \"2026-01-10T11:00:00Z\"}'")
+    forge.sql('UPDATE sync.cursor SET cursor = \'{"dealer": "2026-01-10T11:00:00Z"}\'')
     with pytest.raises(WaybillError) as raised:
         forge.load(batch_id)
     assert raised.value.code == "overtaken"

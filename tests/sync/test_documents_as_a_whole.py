@@ -34,14 +34,16 @@ def documents(request: pytest.FixtureRequest, world: World) -> tuple[World, Any]
 
         def run(*heads: dict[str, Any]) -> Any:
             lines = [{**one, "owner": h["key"]} for h in heads for one in h["invoice_line"]]
-            world.mill.put("invoice", [{k: v for k, v in h.items() if k != "invoice_line"} for h in heads])
+            world.mill.put(
+                "invoice", [{k: v for k, v in h.items() if k != "invoice_line"} for h in heads]
+            )
             world.mill.put("invoice_line", lines)
             return world.run("mill", "invoices")
 
     return world, run
 
 
-def good(key: str, **more: object) -> dict[str, Any]:
+def good(key: str, **more: str) -> dict[str, Any]:
     """An invoice whose three lines add up."""
     return invoice(key, invoice_line=[line(1), line(2), line(3)], **more)
 

@@ -44,9 +44,13 @@ def guards(outcome: Any) -> list[str]:
 
 def test_too_many_rejections_hold_the_batch(mill: World) -> None:
     """rejected_share and rejected_least together."""
-    mill.mill.put("dealer", [*dealers(*range(20)), *(dealer(f"X{n}", status="?") for n in range(9))])
+    mill.mill.put(
+        "dealer", [*dealers(*range(20)), *(dealer(f"X{n}", status="?") for n in range(9))]
+    )
     assert mill.run("mill", "customers").state == "done", "nine are fewer than ten"
-    mill.mill.put("dealer", [*dealers(*range(20)), *(dealer(f"X{n}", status="?") for n in range(10))])
+    mill.mill.put(
+        "dealer", [*dealers(*range(20)), *(dealer(f"X{n}", status="?") for n in range(10))]
+    )
     outcome = mill.run("mill", "customers")
     assert guards(outcome) == ["rejected_share"]
     assert counted(outcome) == {"read": 30, "unchanged": 20, "quarantined": 10}
@@ -101,7 +105,9 @@ def test_few_suspects_are_quarantined_singly(forge: World) -> None:
     found = forge.rows("price", "unit_price::text", "header_key")
     assert (found["H0"], found["H1"], found["H2"]) == ("10.000000", "10.000000", "10.500000")
     assert {i["code"] for i in forge.items().values()} == {"unit_price_jump"}
-    stale = forge.sql("SELECT header_key FROM portal.price WHERE stale_since IS NOT NULL ORDER BY 1")
+    stale = forge.sql(
+        "SELECT header_key FROM portal.price WHERE stale_since IS NOT NULL ORDER BY 1"
+    )
     assert stale == [("H0",), ("H1",)]
 
 
@@ -144,7 +150,9 @@ def test_a_newer_batch_stopped_by_the_same_guard_joins_the_incident(mill: World)
     for n in (3, 4):
         mill.mill.put("dealer", dealers(*range(n)))
         mill.run("mill", "customers")
-    incidents = mill.sql("SELECT guard, times, last_batch - first_batch, closed_at FROM sync.incident")
+    incidents = mill.sql(
+        "SELECT guard, times, last_batch - first_batch, closed_at FROM sync.incident"
+    )
     assert incidents == [("fall_share", 2, 1, None)]
     states = mill.sql("SELECT state FROM sync.batch ORDER BY id DESC LIMIT 2")
     assert states == [("held",), ("superseded",)]
@@ -173,7 +181,9 @@ def test_release_applies_exactly_what_was_shown(mill: World) -> None:
     }  # fmt: skip
     assert mill.rows("dealer", "name") == {"D0": "new", "D1": "Dealer D1", "D2": "Dealer D2"}
     assert mill.batch_state(shown.batch_id) == "applied"
-    run = mill.sql("SELECT kind, overrides, reason, actor FROM sync.run WHERE id = %s", outcome.run_id)
+    run = mill.sql(
+        "SELECT kind, overrides, reason, actor FROM sync.run WHERE id = %s", outcome.run_id
+    )
     assert run == [("release", ["fall_share"], "asked the ERP", "ops")]
     assert mill.one("SELECT state FROM sync.run WHERE id = %s", shown.run_id) == "held"
     assert mill.one("SELECT batch_id FROM sync.cursor") == shown.batch_id
@@ -256,7 +266,9 @@ def test_a_broken_transfer_cannot_be_released(mill: World) -> None:
 
 def test_releasing_rejections_quarantines_them(mill: World) -> None:
     """A release lets in the good ones; the bad ones are items like any others."""
-    mill.mill.put("dealer", [*dealers(*range(21)), *(dealer(f"X{n}", status="?") for n in range(10))])
+    mill.mill.put(
+        "dealer", [*dealers(*range(21)), *(dealer(f"X{n}", status="?") for n in range(10))]
+    )
     shown = mill.run("mill", "customers")
     outcome = release(mill.ctx, shown.run_id, reason="so", actor="ops")
     assert counted(outcome) == {"read": 31, "inserted": 1, "unchanged": 20, "quarantined": 10}

@@ -133,9 +133,12 @@ def nights(world: World) -> Nights:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_load_killed_at_any_statement_and_run_again_ends_the_same(
-    nights: Nights, killed: Killed, after: bool  # noqa: FBT001  a case of the test
+    nights: Nights,
+    killed: Killed,
+    after: bool,  # noqa: FBT001  a case of the test
 ) -> None:
     """kill -9 before or after statements of a load; every one of them inside its transaction."""
     world = nights.world
@@ -159,6 +162,7 @@ def test_a_load_killed_at_any_statement_and_run_again_ends_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_pull_killed_at_any_statement_and_run_again_ends_the_same(
     nights: Nights, killed: Killed
 ) -> None:
@@ -212,6 +216,7 @@ def test_a_pull_killed_in_mid_page_is_abandoned_and_pulled_again(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_retry_killed_at_any_statement_and_run_again_ends_the_same(
     world: World, killed: Killed
 ) -> None:
@@ -235,7 +240,9 @@ def test_a_retry_killed_at_any_statement_and_run_again_ends_the_same(
         world.run("mill", "customers")
         wish = {"verb": "retry", "erp": "mill", "feed": "customers"}
         if n == 1:
-            statements = killed.wish(**wish)["statements"]
+            answer = killed.wish(**wish)
+            assert answer["status"] == 0
+            statements = answer["statements"]
             there = n
             continue
         at = 4 + (n - 2) * 7

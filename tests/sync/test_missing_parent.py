@@ -86,7 +86,9 @@ def test_a_retry_does_not_move_the_cursor_or_delete(mill: World) -> None:
     """It speaks for the records it retries, for nothing else."""
     mill.mill.put("price", [*(price(f"H{n}") for n in range(9)), own_price("H9", "D9")])
     outcome = mill.sync("mill", "prices")
-    cursor = mill.sql("SELECT batch_id, run_id, confirmed_at FROM sync.cursor WHERE feed = 'prices'")
+    cursor = mill.sql(
+        "SELECT batch_id, run_id, confirmed_at FROM sync.cursor WHERE feed = 'prices'"
+    )
     mill.mill.put("dealer", dealers(1, 2, 9))
     mill.sync("mill", "customers")
     assert len(mill.keys("price", "header_key")) == 10
@@ -214,7 +216,9 @@ def test_retrying_twice_changes_nothing(mill: World) -> None:
 def test_parents_and_children_in_one_batch_need_no_retry(world: World) -> None:
     """A parent counts as there when it is staged in the same run."""
     world.map("mill", {"customers": csv_feed("customers", [])})
-    world.mill.put("dealer", [dealer("D1", account_key="D2"), dealer("D2", parent_key="D3"), dealer("D3")])
+    world.mill.put(
+        "dealer", [dealer("D1", account_key="D2"), dealer("D2", parent_key="D3"), dealer("D3")]
+    )
     assert counted(world.run("mill", "customers")) == {"read": 3, "inserted": 3}
 
 

@@ -37,7 +37,8 @@ def test_csv_14_different_copies_in_a_snapshot_are_all_quarantined(mill: World) 
 
 @pytest.mark.parametrize("bad_first", [True, False])
 def test_csv_14_a_good_and_a_bad_copy_are_both_quarantined(
-    mill: World, bad_first: bool  # noqa: FBT001  a case of the test
+    mill: World,
+    bad_first: bool,  # noqa: FBT001  a case of the test
 ) -> None:
     """They are not identical: which one is right is not ours to guess."""
     copies = [dealer("D3", status="odd"), dealer("D3", name="good")]

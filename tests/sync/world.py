@@ -119,15 +119,11 @@ class World:
 
     def keys(self, part: str, key: str = "key") -> set[str]:
         """Keys of the live rows of a part."""
-        return {
-            k for (k,) in self.sql(f"SELECT {key} FROM portal.{part} WHERE deleted_at IS NULL")
-        }
+        return {k for (k,) in self.sql(f"SELECT {key} FROM portal.{part} WHERE deleted_at IS NULL")}
 
     def rows(self, part: str, field: str, key: str = "key") -> dict[str, Any]:
         """Key → a field, of the live rows of a part."""
-        return dict(
-            self.sql(f"SELECT {key}, {field} FROM portal.{part} WHERE deleted_at IS NULL")
-        )
+        return dict(self.sql(f"SELECT {key}, {field} FROM portal.{part} WHERE deleted_at IS NULL"))
 
     def versions(self, part: str) -> set[tuple[Any, ...]]:
         """What PostgreSQL knows of every row version: unchanged means not rewritten."""
