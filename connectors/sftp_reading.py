@@ -82,7 +82,7 @@ class Line:
         if self._session is None or self._sftp is None:
             self.open()
         assert self._session is not None  # noqa: S101  opened above
-        assert self._sftp is not None  # noqa: S101
+        assert self._sftp is not None  # noqa: S101  as above
         return list(blocks(self._session, self._sftp, path, entry.size, 0, deadline))
 
     def close(self) -> None:

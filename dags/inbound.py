@@ -144,7 +144,7 @@ def reconcile(loaded: dict[str, Any]) -> None:
     erp, feed = dag.dag_id.rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
-            if not row["agrees"]:
+            if row["agrees"] is False:
                 log.warning("totals do not agree: %s", row["says"])
         for outcome in retry_waiting(context, erp, feed):
             log.info("run %s retried records that waited: %s", outcome.run_id, outcome.counts)

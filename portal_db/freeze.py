@@ -11,7 +11,7 @@ import sys
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
-from portal_db.schema import metadata
+from portal_db.engine_tables import metadata
 from portal_db.security import FUNCTIONS, STATUS_VIEW, grants_sql, row_security_sql
 
 _DIALECT = postgresql.dialect(paramstyle="named")  # leaves % in comments alone

@@ -95,7 +95,7 @@ def begin_batch(
         "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (erp, feed, mode, scope_key, json.dumps(scope), cursor_from, mapping_sha256),
     ).fetchone()
-    return int(row[0])  # type: ignore[index]
+    return int(row[0])  # pyright: ignore[reportOptionalSubscript]  RETURNING gives a row
 
 
 def batch_landed(
@@ -281,7 +281,7 @@ def begin_run(
             overrides,
         ),
     ).fetchone()
-    return int(row[0])  # type: ignore[index]
+    return int(row[0])  # pyright: ignore[reportOptionalSubscript]  RETURNING gives a row
 
 
 @dataclass(slots=True)

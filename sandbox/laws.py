@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.dataset import KEYS, PARENTS, REFERS, Dataset
+from sandbox.dataset import Dataset
+from sandbox.dataset_shape import KEYS, PARENTS, REFERS
 
 # table -> column -> the table it names
 REFERENCES = {

@@ -60,12 +60,12 @@ def earlier(text: str, minutes: int) -> str:
         head = re.sub(r"\.\d+", "", text)
         zone = re.search(r"(Z|[+-]\d{2}:?\d{2})$", head)
         plain = head[: zone.start()] if zone else head
-        form = "%Y-%m-%dT%H:%M:%S" if plain.count(":") == 2 else "%Y-%m-%dT%H:%M"  # noqa: PLR2004
+        form = "%Y-%m-%dT%H:%M:%S" if plain.count(":") == 2 else "%Y-%m-%dT%H:%M"  # noqa: PLR2004  hours, minutes, seconds
         moved = datetime.strptime(plain, form) - back  # noqa: DTZ007  the zone's text is kept as it is
         return moved.strftime(form) + (zone.group() if zone else "")
     if _ISO_DATE.match(text):
-        return (datetime.strptime(text, "%Y-%m-%d") - back).strftime("%Y-%m-%d")  # noqa: DTZ007
+        return (datetime.strptime(text, "%Y-%m-%d") - back).strftime("%Y-%m-%d")  # noqa: DTZ007  a day, or the ERP's own clock
     for pattern, form in _COMPACT:
         if pattern.match(text):
-            return (datetime.strptime(text, form) - back).strftime(form)  # noqa: DTZ007
+            return (datetime.strptime(text, form) - back).strftime(form)  # noqa: DTZ007  a day, or the ERP's own clock
     return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pyarrow as pa
@@ -128,7 +128,7 @@ def _find(ctx: Context, part: Part, key: list[str]) -> Row:
         sql.SQL("t.{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in given
     )
     statement = sql.SQL("SELECT t.*, {} AS _key_json FROM portal.{} t WHERE {} LIMIT 11").format(
-        sql.SQL(key_text(part, "t")),  # pyright: ignore[reportArgumentType] - from declarations
+        sql.SQL(key_text(part, "t")),
         sql.Identifier(part.name),
         where,
     )
@@ -281,12 +281,16 @@ def _encoding(plan: ReadPlan) -> str:
     return getattr(form, "encoding", "utf-8")
 
 
-def _all(connection: psycopg.Connection[Any], text: str, values: tuple[object, ...]) -> list[Row]:
+def _all(
+    connection: psycopg.Connection[Any], text: LiteralString, values: tuple[object, ...]
+) -> list[Row]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(text.encode(), values).fetchall()
+        return cursor.execute(text, values).fetchall()
 
 
-def _one(connection: psycopg.Connection[Any], text: str, values: tuple[object, ...]) -> Row | None:
+def _one(
+    connection: psycopg.Connection[Any], text: LiteralString, values: tuple[object, ...]
+) -> Row | None:
     rows = _all(connection, text, values)
     return rows[0] if rows else None
 

@@ -224,9 +224,9 @@ def _by_feed(ctx: Context, sql: LiteralString) -> dict[tuple[str, str], int]:
     return {(row["erp"], row["feed"]): int(row["n"]) for row in _rows(ctx, sql)}
 
 
-def _rows(ctx: Context, sql: str, parameters: Row | None = None) -> list[Row]:
+def _rows(ctx: Context, sql: LiteralString, parameters: Row | None = None) -> list[Row]:
     with ctx.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(sql.encode(), parameters or {}).fetchall()
+        return cursor.execute(sql, parameters or {}).fetchall()
 
 
 def _key_words(key: str | None) -> str | None:

@@ -85,9 +85,7 @@ class Landing:
             raise _gone(self.location(folder, MANIFEST)) from None
 
     @contextmanager
-    def open_page(
-        self, folder: str, file: str, sha256: str | None = None
-    ) -> Iterator[BinaryIO]:
+    def open_page(self, folder: str, file: str, sha256: str | None = None) -> Iterator[BinaryIO]:
         """The raw bytes of a page as a stream.
 
         Raises Misconfigured (code `evidence`) where they are gone, and at the end of the block

@@ -31,13 +31,13 @@ class Chunk(Protocol):
     """Some records of one part as they came, a string column per path (connectors' RawChunk)."""
 
     @property
-    def columns(self) -> pa.Table: ...  # noqa: D102
+    def columns(self) -> pa.Table: ...  # noqa: D102  told by the class
 
     @property
-    def record_no(self) -> pa.Int64Array: ...  # noqa: D102
+    def record_no(self) -> pa.Int64Array: ...  # noqa: D102  told by the class
 
     @property
-    def root_no(self) -> pa.Int64Array | None: ...  # noqa: D102
+    def root_no(self) -> pa.Int64Array | None: ...  # noqa: D102  told by the class
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from mappings.settings import Settings
 
 
 def last_error(settings: Settings, dag_id: str, run_id: str, task_id: str) -> tuple[str, Path]:
-    """(the last error's own words, the log file) of a task's newest try; ('', folder) without one."""  # noqa: E501
+    """(the last error's own words, the log file) of a task's newest try; else ('', folder)."""
     folder = settings.logs / "airflow" / f"dag_id={dag_id}" / f"run_id={run_id}"
     folder /= f"task_id={task_id}"
     tries = sorted(folder.glob("**/attempt=*.log"), key=lambda path: path.stat().st_mtime)

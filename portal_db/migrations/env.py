@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from portal_db.schema import metadata
+from portal_db.engine_tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -10,7 +10,8 @@ from zlib import crc32
 import numpy as np
 import pyarrow as pa
 
-from sandbox.dataset import SCHEMAS, SHAPE, Dataset
+from sandbox.dataset import Dataset
+from sandbox.dataset_shape import SCHEMAS, SHAPE
 from sandbox.generator.columns import day_number
 from sandbox.generator.dealers import Dealers, make_dealers
 from sandbox.generator.orders import make_orders, order_keys

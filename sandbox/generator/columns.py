@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sandbox.dataset import SCHEMAS
+from sandbox.dataset_shape import SCHEMAS
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.dataset import SCHEMAS, Dataset, key_texts
+from sandbox.dataset import Dataset
+from sandbox.dataset_shape import SCHEMAS, key_texts
 from sandbox.generator.columns import Bools, Ints, decimals, scaled
 from sandbox.generator.next_documents import bill, pay, recalculate
 from sandbox.generator.next_orders import advance, place

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.dataset import TIME_ZONES
+from sandbox.dataset_shape import TIME_ZONES
 from sandbox.generator import names
 from sandbox.generator.columns import (
     SECONDS_A_DAY,

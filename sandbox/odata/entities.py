@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from sandbox.dataset import KEYS, PARENTS, SCHEMAS
+from sandbox.dataset_shape import KEYS, PARENTS, SCHEMAS
 
 # Codes that are sent as words: phase_out is PhaseOut.
 CODE_COLUMNS = frozenset(

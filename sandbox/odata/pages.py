@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.dataset import Dataset, key_texts
+from sandbox.dataset import Dataset
+from sandbox.dataset_shape import key_texts
 from sandbox.odata import query as queries
 from sandbox.odata.entities import ENTITIES, Entity
 from sandbox.odata.query import MisunderstoodError, Query

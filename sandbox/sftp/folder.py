@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.dataset import TIME_ZONES, Dataset
+from sandbox.dataset import Dataset
+from sandbox.dataset_shape import TIME_ZONES
 from sandbox.pdf import invoice_pdfs
 from sandbox.sftp.dialect import amount
 from sandbox.sftp.files import LAYOUTS, Layout

@@ -56,7 +56,7 @@ def _bad(index: int, record: str) -> str:
         fields.pop()
     elif kind == 2:  # noqa: PLR2004  the third of fifty
         fields = ["ABC" if re.fullmatch(r"-?[\d.]+,\d+", field) else field for field in fields]
-    elif kind == 3:  # noqa: PLR2004
+    elif kind == 3:  # noqa: PLR2004  the fourth
         dates = r"\d\d\.\d\d\.\d{4}"
         fields = ["31.02.2026" if re.fullmatch(dates, field) else field for field in fields]
     return ";".join(fields)

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sandbox.dataset import TIME_ZONES, Dataset
+from sandbox.dataset import Dataset
+from sandbox.dataset_shape import TIME_ZONES
 from sandbox.soap.dialect import CODES, OPERATIONS, Record
 from sandbox.soap.forms import NIL, days_between, written
 

@@ -25,7 +25,8 @@ from mappings.errors import (
     Transient,
 )
 from mappings.sources import ODataSource
-from sandbox.dataset import SCHEMAS, Dataset, key_texts, load
+from sandbox.dataset import Dataset, load
+from sandbox.dataset_shape import SCHEMAS, key_texts
 from sandbox.odata import ODataErp
 
 SECRET = "s3cr3t-of-birch"

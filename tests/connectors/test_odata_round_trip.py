@@ -19,7 +19,8 @@ from mappings.feeds import FEEDS
 from mappings.reading import plans, read_mapping
 from mappings.spec import ErpMapping
 from mappings.vocabulary import Part
-from sandbox.dataset import PARENTS, SCHEMAS, Dataset, load
+from sandbox.dataset import Dataset, load
+from sandbox.dataset_shape import PARENTS, SCHEMAS
 from sandbox.odata import ODataErp
 from transforms.mapping import mappers
 

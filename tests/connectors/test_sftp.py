@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_private_key_signs_in_without_a_password(erp: SftpErp, tmp_path: Path) -
     file.write_text(erp.private_key_text)
     pinned = erp.connection()["extra"]
     for extra in ({"private_key": erp.private_key_text}, {"private_key_file": str(file)}):
-        there = connection(erp, password=None, extra=pinned | extra)  # type: ignore[operator]
+        there = connection(erp, password=None, extra=pinned | extra)  # pyright: ignore[reportOperatorIssue]  object: a dict
         with SftpConnector(there, "cedar") as connector:
             assert taken(connector, PRICES)[1].complete
 
@@ -157,7 +158,7 @@ def test_wrong_key_unreadable_key_and_no_secret_at_all(erp: SftpErp) -> None:
     assert refused(connection(erp, password=None)).code == "auth"
 
 
-def test_changed_host_key_stops_before_the_password_is_sent_SFTP_7(erp: SftpErp) -> None:  # noqa: N802
+def test_changed_host_key_stops_before_the_password_is_sent_SFTP_7(erp: SftpErp) -> None:
     erp.faults.arm("changed_host_key")
     error = refused(connection(erp))
     assert error.code == "security"
@@ -211,7 +212,7 @@ def not_now(server: SftpServer, of: SftpSource) -> str:
     return error.value.code
 
 
-def test_the_latest_by_number_not_by_listing_or_time_SFTP_9_SFTP_16(bare: SftpServer) -> None:  # noqa: N802
+def test_the_latest_by_number_not_by_listing_or_time_SFTP_9_SFTP_16(bare: SftpServer) -> None:
     for name, age in (("p_9.csv", 0), ("p_10.csv", 500), ("p_2.csv", 100), ("q_99.csv", 0)):
         put(bare, name, age=age)
     assert names(bare, source()) == ["p_10.csv"]
@@ -236,13 +237,13 @@ def test_an_order_that_orders_nothing_is_misconfigured(bare: SftpServer, order: 
         names(bare, source(order=order))
 
 
-def test_all_matches_in_order_SFTP_10(bare: SftpServer) -> None:  # noqa: N802
+def test_all_matches_in_order_SFTP_10(bare: SftpServer) -> None:
     for number in (10, 9, 1, 11):
         put(bare, f"p_{number}.csv")
     assert names(bare, source(pick="all")) == ["p_1.csv", "p_9.csv", "p_10.csv", "p_11.csv"]
 
 
-def test_marker_missing_late_or_alone_are_three_things_SFTP_2(bare: SftpServer) -> None:  # noqa: N802
+def test_marker_missing_late_or_alone_are_three_things_SFTP_2(bare: SftpServer) -> None:
     of = source(marker=".done")
     assert not_now(bare, of) == "no_file"
     put(bare, "p_1.csv", age=100)
@@ -285,12 +286,12 @@ def test_folder_missing_and_paths_that_climb(bare: SftpServer, erp: SftpErp) -> 
             assert no.value.code == "path"
 
 
-def test_names_with_spaces_and_turkish_letters_SFTP_14(bare: SftpServer) -> None:  # noqa: N802
+def test_names_with_spaces_and_turkish_letters_SFTP_14(bare: SftpServer) -> None:
     put(bare, "p_Şubat İlk 1.csv")
     assert names(bare, source()) == ["p_Şubat İlk 1.csv"]
 
 
-def test_nothing_on_the_server_is_moved_SFTP_12(erp: SftpErp) -> None:  # noqa: N802
+def test_nothing_on_the_server_is_moved_SFTP_12(erp: SftpErp) -> None:
     before = sorted((p, p.stat().st_mtime_ns) for p in erp.folder.rglob("*"))
     with to(erp) as connector:
         first = taken(connector, PRICES)[0]
@@ -324,7 +325,7 @@ def test_large_files_and_empty_ones(bare: SftpServer) -> None:
         assert found == {"p_1.csv": large, "p_2.csv": b"", "p_3.csv": b"x" * 32 * 1024}
 
 
-def test_a_growing_file_without_marker_is_not_read_SFTP_1(erp: SftpErp) -> None:  # noqa: N802
+def test_a_growing_file_without_marker_is_not_read_SFTP_1(erp: SftpErp) -> None:
     erp.faults.arm("growing")
     with to(erp) as connector, pytest.raises(NotNow) as error:
         taken(connector, FREE)
@@ -360,7 +361,7 @@ def test_spoiled_content_is_a_whole_file_to_the_wire(erp: SftpErp, name: str) ->
 # the connection
 
 
-def test_dropped_connection_is_taken_up_where_it_broke_SFTP_6(bare: SftpServer) -> None:  # noqa: N802
+def test_dropped_connection_is_taken_up_where_it_broke_SFTP_6(bare: SftpServer) -> None:
     large = os.urandom(2 * 1024 * 1024)
     put(bare, "p_1.csv", large)
     bare.account.faults.arm("drop")
@@ -430,7 +431,5 @@ def test_documents_by_path(erp: SftpErp) -> None:
 
 
 def test_errors_travel_between_processes() -> None:
-    import pickle  # noqa: PLC0415
-
     error: WaybillError = BatchRefused("x", code="trailer", remedy="y")
-    assert pickle.loads(pickle.dumps(error)).code == "trailer"  # noqa: S301
+    assert pickle.loads(pickle.dumps(error)).code == "trailer"  # noqa: S301  pickled one line above

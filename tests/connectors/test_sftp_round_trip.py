@@ -22,7 +22,8 @@ from mappings.plans import plans
 from mappings.reading import read_mapping
 from mappings.spec import ErpMapping
 from mappings.vocabulary import Field
-from sandbox.dataset import KEYS, load
+from sandbox.dataset import load
+from sandbox.dataset_shape import KEYS
 from sandbox.generator import Size
 from sandbox.sftp import SftpErp
 from transforms.mapping import mappers
@@ -41,7 +42,7 @@ def connector(erp: SftpErp) -> SftpConnector:
         int(str(told["port"])),
         str(told["login"]),
         str(told["password"]),
-        extra=dict(told["extra"]),  # type: ignore[call-overload]
+        extra=dict(told["extra"]),  # pyright: ignore[reportArgumentType, reportCallIssue]  object: a dict
     )
     return SftpConnector(connection, "cedar", poll_seconds=0.05)
 

@@ -480,7 +480,7 @@ def test_soap_5_a_fault_has_its_class_whatever_the_status(
     with pytest.raises(kind) as caught:
         read(scripted(replies(status, fault(*sent))))
     assert type(caught.value) is kind
-    assert caught.value.code == named  # type: ignore[attr-defined]  all are WaybillErrors
+    assert caught.value.code == named  # pyright: ignore[reportAttributeAccessIssue]  all are WaybillErrors
     assert sent[1] in str(caught.value)
 
 

@@ -22,7 +22,8 @@ from mappings.plans import plans
 from mappings.reading import read_mapping
 from mappings.spec import ErpMapping
 from mappings.vocabulary import Field
-from sandbox.dataset import KEYS, Dataset, load
+from sandbox.dataset import Dataset, load
+from sandbox.dataset_shape import KEYS
 from sandbox.soap import SoapErp
 from transforms.mapping import mappers
 

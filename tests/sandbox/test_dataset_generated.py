@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import laws
-from sandbox.dataset import SCHEMAS, SHAPE, TIME_ZONES, Dataset, empty_schema, load
+from sandbox.dataset import Dataset, load
+from sandbox.dataset_shape import SCHEMAS, SHAPE, TIME_ZONES, empty_schema
 from sandbox.generator import PRESETS, Size, generate
 
 # What no source states: computed from bytes, or left to other rooms.

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import laws
-from sandbox.dataset import KEYS, SHAPE, Dataset, key_texts, load
+from sandbox.dataset import Dataset, load
+from sandbox.dataset_shape import KEYS, SHAPE, key_texts
 
 BEFORE = load("tiny")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+from lxml import etree
 
 from connectors.formats import read_page
 from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan

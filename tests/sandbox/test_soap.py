@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lxml import etree
 
-from sandbox.dataset import SHAPE, Dataset, load
+from sandbox.dataset import Dataset, load
+from sandbox.dataset_shape import SHAPE
 from sandbox.faults import SCENARIOS
 from sandbox.soap import SoapErp
 from sandbox.soap.dialect import OPERATIONS
