@@ -231,7 +231,8 @@ def test_a_file_that_contradicts_itself_is_held(
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind", "code"), [("growing", Transient, "changed"), ("no_marker", NotNow, "no_marker")]
+    ("fault", "kind", "code"),
+    [("growing", Transient, "changed"), ("no_marker", NotNow, "no_marker")],
 )
 def test_a_file_that_is_still_being_written(
     practice: Practice, fault: str, kind: type[WaybillError], code: str
@@ -297,7 +298,10 @@ def test_bad_records_are_quarantined_alone(practice: Practice, erp: str) -> None
             assert key.startswith("unreadable:")
     # nothing vanished; the rows whose newer version is bad say that they are old
     assert counts.deleted == 0
-    assert practice.one("SELECT count(*) FROM portal.price WHERE erp = %s AND deleted_at IS NULL", erp) == before  # noqa: E501
+    assert (
+        practice.one("SELECT count(*) FROM portal.price WHERE erp = %s AND deleted_at IS NULL", erp)
+        == before
+    )  # noqa: E501
     stale = {
         key
         for (key,) in practice.rows(

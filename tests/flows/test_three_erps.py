@@ -107,8 +107,7 @@ def _expected(dataset: Dataset, name: str) -> list[tuple[Any, ...]]:
     fields = _columns(PARTS[name])
     rows = dataset[name].select(["erp", *(f.name for f in fields)]).to_pylist()
     return [
-        _plain((row["erp"], *(_value(f, row[f.name], row["erp"]) for f in fields)))
-        for row in rows
+        _plain((row["erp"], *(_value(f, row[f.name], row["erp"]) for f in fields))) for row in rows
     ]
 
 
