@@ -18,8 +18,9 @@ import pytest
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import Field, Part
-from sandbox.dataset import KEYS, REFERS, SCHEMAS, Dataset
+from sandbox.dataset import Dataset
 from sandbox.dataset import load as load_dataset
+from sandbox.dataset_shape import KEYS, REFERS, SCHEMAS
 from sync.landing import Landing
 from sync.load import Outcome
 from tests.flows.practice import GENERATED, Practice
@@ -107,8 +108,7 @@ def _expected(dataset: Dataset, name: str) -> list[tuple[Any, ...]]:
     fields = _columns(PARTS[name])
     rows = dataset[name].select(["erp", *(f.name for f in fields)]).to_pylist()
     return [
-        _plain((row["erp"], *(_value(f, row[f.name], row["erp"]) for f in fields)))
-        for row in rows
+        _plain((row["erp"], *(_value(f, row[f.name], row["erp"]) for f in fields))) for row in rows
     ]
 
 

@@ -95,7 +95,7 @@ def files() -> Files:
     return Files()
 
 
-def dec(value: float | None) -> Decimal | None:
+def dec(value: float | None) -> Any:
     """A float that holds at most three decimals, exactly."""
     return None if value is None else Decimal(repr(value)).quantize(Decimal("0.001"))
 
@@ -124,14 +124,10 @@ def same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
 
 
 def _hashable(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(
-        json.dumps(v, sort_keys=True) if isinstance(v, dict | list) else v for v in row
-    )
+    return tuple(json.dumps(v, sort_keys=True) if isinstance(v, dict | list) else v for v in row)
 
 
-def test_every_run_is_done_and_nothing_is_left_over(
-    wwi: Practice, outcomes: list[Outcome]
-) -> None:
+def test_every_run_is_done_and_nothing_is_left_over(wwi: Practice, outcomes: list[Outcome]) -> None:
     assert [(o.erp, o.feed, o.state) for o in outcomes if o.state != "done"] == []
     assert wwi.rows("SELECT erp, part, key, code FROM sync.quarantine WHERE state = 'open'") == []
     for o in outcomes:
@@ -299,7 +295,9 @@ def test_every_product_with_units_and_categories(wwi: Practice, files: Files) ->
     )
     assert sum(row[5] is not None for row in products) == 61
     same(
-        wwi.rows("SELECT product_key, uom, numerator, denominator, barcodes FROM portal.product_uom"),
+        wwi.rows(
+            "SELECT product_key, uom, numerator, denominator, barcodes FROM portal.product_uom"
+        ),
         uoms,
     )
     same(
