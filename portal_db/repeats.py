@@ -74,7 +74,7 @@ def of_failed_keys(staging: Staging, root: Part) -> list[int]:
 
 
 def overtaken_by_other(staging: Staging, root: Part) -> tuple[list[int], set[int]]:
-    """(good records with a later bad one of their key, bad ones with a later one of any kind)."""
+    """(good record_nos with a later bad one of their key, bad ones with any later one)."""
     on = " AND ".join(f"x.{k} = s.{k}" for k in root.key)
     rows = staging.connection.execute(
         f"SELECT s.record_no, x.record_no FROM {staging.table(root.name)} s "
@@ -85,10 +85,8 @@ def overtaken_by_other(staging: Staging, root: Part) -> tuple[list[int], set[int
         newest[int(bad)] = max(newest.get(int(bad), 0), int(good))
     overtaken = {bad for bad, good in newest.items() if good > bad}
     late = {int(good) for good, bad in rows if int(bad) > int(good)}
-    failed, same = (
-        staging.table(root.name, "_failed"),
-        " AND ".join(f"y.{k} = x.{k}" for k in root.key),
-    )
+    failed = staging.table(root.name, "_failed")
+    same = " AND ".join(f"y.{k} = x.{k}" for k in root.key)
     again = staging.connection.execute(
         f"SELECT x.record_no FROM {failed} x WHERE EXISTS "
         f"(SELECT FROM {failed} y WHERE {same} AND y.record_no > x.record_no)"

@@ -245,7 +245,7 @@ def test_a_retry_killed_at_any_statement_and_run_again_ends_the_same(
             statements = answer["statements"]
             there = n
             continue
-        at = 4 + (n - 2) * 7
+        at = 4 + (n - 2) * 13
         if at > statements:
             break
         assert killed.wish(**wish, at=at, after=bool(n % 2))["status"] == -9, at
