@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from mappings.settings import REPOSITORY
 from sandbox.dataset import Dataset
@@ -43,7 +43,7 @@ def good_night(
                         assert practice.sync(erp, feed).state == "done"
         finally:
             practice.stop()
-        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        name = conninfo_to_dict(url)["dbname"]
         yield str(name), practice.settings.home / "landing"
 
 

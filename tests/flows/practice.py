@@ -21,7 +21,7 @@ from sync.feed import sync_feed
 from sync.load import Outcome
 from sync.order import in_order
 
-PASSWORD = "pr4ctice-s3cret"  # noqa: S105  of a server that a test starts
+PASSWORD = "pr4ctice-s3cret"
 GENERATED = ("anvil", "birch", "cedar")
 WIDE_WORLD = ("wwi_soap", "wwi_rest", "wwi_sftp")
 

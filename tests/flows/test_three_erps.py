@@ -18,8 +18,9 @@ import pytest
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import Field, Part
-from sandbox.dataset import KEYS, REFERS, SCHEMAS, Dataset
+from sandbox.dataset import Dataset
 from sandbox.dataset import load as load_dataset
+from sandbox.dataset_shape import KEYS, REFERS, SCHEMAS
 from sync.landing import Landing
 from sync.load import Outcome
 from tests.flows.practice import GENERATED, Practice

@@ -95,7 +95,7 @@ def files() -> Files:
     return Files()
 
 
-def dec(value: float | None) -> Decimal | None:
+def dec(value: float | None) -> Any:
     """A float that holds at most three decimals, exactly."""
     return None if value is None else Decimal(repr(value)).quantize(Decimal("0.001"))
 
