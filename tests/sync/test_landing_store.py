@@ -172,7 +172,7 @@ def test_staging_that_was_emptied_deletes_nothing(world: World) -> None:
 @pytest.fixture
 def crashing(server_home: Path, tmp_path: Path) -> Iterator[World]:
     """A world on an embedded server of its own, that the test may kill."""
-    url = server.start(server_home, fsync=False)
+    url = server.start(server_home)  # what was committed must outlive a kill
     migrate(url)
     mappings = tmp_path / "erps"
     mappings.mkdir()
@@ -195,7 +195,7 @@ def crash(world: World) -> None:
         except ProcessLookupError:
             continue
     world.admin.close()
-    server.start(world.settings.home, fsync=False)
+    server.start(world.settings.home)
 
 
 @pytest.mark.parametrize("moment", ["read", "compare", "apply"])

@@ -73,7 +73,7 @@ def test_a_newer_complete_extract_supersedes_an_open_older_one(world: World) -> 
     assert world.sql("SELECT state, superseded_by FROM sync.batch WHERE id = %s", older) == [
         ("superseded", newer)
     ]
-    with pytest.raises(Misconfigured):
+    with pytest.raises(NotNow):
         world.load(older)
     world.load(newer)
     assert world.keys("dealer") == {"D1", "D2"}
