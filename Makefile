@@ -23,7 +23,7 @@ demo: .venv/.synced ## start everything and sync all feeds; ARGS="--once --json 
 	@$(BIN)/waybill demo $(ARGS)
 
 test: .venv/.synced ## the whole suite; ARGS="-k prices"
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: .venv/.synced licences ## style, types, imports, licences
 	@$(BIN)/ruff check .

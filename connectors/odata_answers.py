@@ -99,6 +99,15 @@ def _refusal(answer: httpx.Response, status: int, said: str, what: str) -> Waybi
     return Misconfigured(f"{what}: refused ({status}{said})", code="refused")
 
 
+def _host(error: httpx.HTTPError) -> str:
+    """Host and port that were called; never the rest of the address, which may hold a secret."""
+    try:
+        url = error.request.url
+    except RuntimeError:
+        return ""
+    return f" to {url.host}:{url.port}" if url.port else f" to {url.host}"
+
+
 def broken_wire(error: httpx.HTTPError | httpx.InvalidURL, what: str) -> WaybillError:
     """The error that a failure below HTTP stands for."""
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
@@ -114,7 +123,7 @@ def broken_wire(error: httpx.HTTPError | httpx.InvalidURL, what: str) -> Waybill
             remedy="Check the server; `ca_file` of the connection names an authority of your own.",
         )
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return Transient(f"{what}: no connection", code="connect")
+        return Transient(f"{what}: no connection{_host(error)}", code="connect")
     if isinstance(error, httpx.TimeoutException):
         return Transient(f"{what}: no answer in time", code="timeout")
     if isinstance(error, httpx.DecodingError):

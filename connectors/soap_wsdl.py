@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import zeep
 import zeep.cache
@@ -122,8 +123,11 @@ class Wsdl:
                     code="wsdl",
                     remedy=f'Correct `wsdl` of connection "{self._connection.id}".',
                 ) from None
+            host = urlsplit(self._address).netloc.rpartition("@")[2]
             raise Transient(
-                f"the WSDL cannot be read: {type(error).__name__}", erp=self._erp, code="wsdl"
+                f"the WSDL cannot be read from {host or 'its file'}: {type(error).__name__}",
+                erp=self._erp,
+                code="wsdl",
             ) from None
         except (zeep.exceptions.Error, etree.XMLSyntaxError, ValueError) as error:
             raise Misconfigured(

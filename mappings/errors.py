@@ -16,6 +16,8 @@ anything, log anything, or know about Airflow: `dags/` turns classes into retry 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class WaybillError(Exception):
     """What happened, where, and what to do, in one line that an operator can act on.
@@ -24,6 +26,9 @@ class WaybillError(Exception):
     Pickles across processes with all its attributes. Holds no secret: callers pass texts
     that were already cleared of them.
     """
+
+    default_remedy: ClassVar[str | None] = None
+    """What to do where the one who raises it knows nothing better."""
 
     def __init__(
         self,
@@ -39,7 +44,7 @@ class WaybillError(Exception):
         self.erp = erp
         self.feed = feed
         self.code = code or _snake(type(self).__name__)
-        self.remedy = remedy
+        self.remedy = remedy or self.default_remedy
 
     def __str__(self) -> str:
         """`acme/prices: sign-in refused (401). Update the password of connection "acme".`"""
@@ -62,6 +67,8 @@ class WaybillError(Exception):
 
 class Transient(WaybillError):
     """Time-out, 502, dropped session, lock, broken transfer: it may work in a moment."""
+
+    default_remedy = "It is tried again by itself; if it stays, ask the ERP's operator."
 
 
 class RateLimited(Transient):

@@ -14,6 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ TEMPLATE = "waybill_template"
 def _own_environment() -> None:
     """Before anything of Airflow is imported: no setting of the person's, a home to throw away."""
     for name in list(os.environ):
-        if name.startswith(("WAYBILL_", "AIRFLOW", "PG")):
+        mine = name.startswith(("WAYBILL_", "AIRFLOW", "PG"))
+        if mine and name != "WAYBILL_SHARED_DATA":  # where real input lies: no setting
             del os.environ[name]
     home = tempfile.mkdtemp(prefix="waybill-airflow-")
     os.environ |= {
@@ -106,16 +108,30 @@ def template_database(postgres: str, session_home: Path) -> str:
     return TEMPLATE
 
 
-@pytest.fixture
-def database(postgres: str, template_database: str) -> Iterator[str]:
-    """URL of a database of this test's own, with all migrations applied."""
+@contextmanager
+def fresh_database(postgres: str, template: str) -> Iterator[str]:
+    """URL of a new database with all migrations applied; dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:16]}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         create = "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
-        names = sql.Identifier(name), sql.Identifier(template_database)
+        names = sql.Identifier(name), sql.Identifier(template)
         connection.execute(sql.SQL(create).format(*names))
         yield with_database(postgres, name)
         _drop(connection, name)
+
+
+@pytest.fixture
+def database(postgres: str, template_database: str) -> Iterator[str]:
+    """URL of a database of this test's own, with all migrations applied."""
+    with fresh_database(postgres, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres: str, template_database: str) -> Iterator[str]:
+    """The same, one for all tests of a module that look at one long way."""
+    with fresh_database(postgres, template_database) as url:
+        yield url
 
 
 @pytest.fixture

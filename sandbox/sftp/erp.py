@@ -54,6 +54,11 @@ class SftpErp:
         return f"sftp://127.0.0.1:{self._server.port}"
 
     @property
+    def sign_ins(self) -> int:
+        """How often someone tried to sign in, let in or not."""
+        return self._server.account.sign_ins
+
+    @property
     def dataset(self) -> Dataset:
         """What is served."""
         return self._dataset

@@ -46,6 +46,8 @@ class Account:
     faults: Faults
     public_keys: list[paramiko.PKey] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    sign_ins: int = 0
+    """How often someone tried to sign in, let in or not."""
 
 
 class SftpServer:
@@ -129,12 +131,14 @@ class _SignIn(paramiko.ServerInterface):
         return ",".join([*kinds, *(["publickey"] if self._account.public_keys else [])])
 
     def check_auth_password(self, username: str, password: str) -> int:
+        self._account.sign_ins += 1
         if self._account.faults.take("sign-in", SIGNING_IN) is not None:
             return AUTH_FAILED
         right = (username, password) == (self._account.user, self._account.password)
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self._account.sign_ins += 1
         if self._account.faults.take("sign-in", SIGNING_IN) is not None:
             return AUTH_FAILED
         right = username == self._account.user and key in self._account.public_keys

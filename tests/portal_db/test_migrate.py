@@ -21,7 +21,7 @@ from portal_db import server
 from portal_db.databases import with_database
 from portal_db.engine import driver_url
 from portal_db.migrate import migrate
-from portal_db.schema import metadata
+from portal_db.engine_tables import metadata
 
 
 @pytest.fixture

@@ -171,8 +171,8 @@ def test_staging_that_was_emptied_deletes_nothing(world: World) -> None:
 
 @pytest.fixture
 def crashing(server_home: Path, tmp_path: Path) -> Iterator[World]:
-    """A world on an embedded server of its own, that the test may kill."""
-    url = server.start(server_home)  # what was committed must outlive a kill
+    """A world on an embedded server of its own, that the test may kill; its commits are durable."""
+    url = server.start(server_home)
     migrate(url)
     mappings = tmp_path / "erps"
     mappings.mkdir()
