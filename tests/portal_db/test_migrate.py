@@ -20,8 +20,8 @@ from mappings.settings import REPOSITORY
 from portal_db import server
 from portal_db.databases import with_database
 from portal_db.engine import driver_url
-from portal_db.migrate import migrate
 from portal_db.engine_tables import metadata
+from portal_db.migrate import migrate
 
 
 @pytest.fixture
