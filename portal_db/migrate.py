@@ -6,12 +6,13 @@ touch rows of synced tables.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, InternalError, ProgrammingError
 
 from mappings.errors import Misconfigured
 from mappings.feeds import FEEDS
@@ -54,11 +55,27 @@ def _check_server(connection: Connection) -> None:
         )
 
 
+def _make_roles(connection: Connection) -> None:
+    """Roles belong to the server: another database's migration may be at the same rows."""
+    for again in (True, True, True, True, False):
+        try:
+            connection.exec_driver_sql(role_sql())
+            connection.commit()
+        except (InternalError, IntegrityError):  # "tuple concurrently updated", the same grant
+            connection.rollback()
+            if not again:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
 def _upgrade(connection: Connection) -> None:
     connection.exec_driver_sql("SET lock_timeout = '5s'")
     connection.exec_driver_sql("SET statement_timeout = '120s'")
+    connection.commit()
     try:
-        connection.exec_driver_sql(role_sql())
+        _make_roles(connection)
         connection.exec_driver_sql(
             'GRANT CREATE ON DATABASE "'
             + str(connection.engine.url.database)

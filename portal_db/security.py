@@ -27,7 +27,9 @@ def role_sql() -> str:
     for role in ROLES:
         lines.append(
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
-            f"THEN CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF; END $$;"
+            f"THEN CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF; "
+            # another database of this server may be migrated at the same moment
+            "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
         )
         lines.append(f"GRANT {role} TO CURRENT_USER;")
     return "\n".join(lines)
