@@ -107,17 +107,15 @@ def _versions(practice: Practice, name: str) -> Any:
 def _expected(dataset: Dataset, name: str) -> list[tuple[Any, ...]]:
     fields = _columns(PARTS[name])
     rows = dataset[name].select(["erp", *(f.name for f in fields)]).to_pylist()
-    return [
-        _plain((row["erp"], *(_value(f, row[f.name], row["erp"]) for f in fields))) for row in rows
-    ]
+    return [_plain((row["erp"], *(_value(f, row[f.name]) for f in fields))) for row in rows]
 
 
-def _value(field: Field, value: Any, erp: str = "") -> Any:
+def _value(field: Field, value: Any) -> Any:
     """A value as the portal holds it: an absent start of validity is the first of all days.
 
-    `anvil` answers in XML, where a list without an element and no list are the same text.
+    A list without an element is a blank text on every wire, and blank becomes NULL when typed.
     """
-    if erp == "anvil" and value == []:
+    if value == []:
         return None
     if value is None and field.absent is not None:
         return date.fromisoformat(field.absent) if field.type == "date" else field.absent
