@@ -302,19 +302,6 @@ incident = Table(
     comment="One a guard and feed until a batch passes; newer held batches join it.",
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", BigInteger(), Identity(always=True), primary_key=True),
-    _now("at"),
-    Column("actor", Text(), nullable=False),
-    Column("action", Text(), nullable=False),
-    Column("subject", Text(), nullable=False),
-    Column("detail", JSONB()),
-    schema="sync",
-    comment="What people did. Append-only.",
-)
-
 feed_promise = Table(
     "feed_promise",
     metadata,
@@ -323,3 +310,5 @@ feed_promise = Table(
     schema="sync",
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
+
+import portal_db.audit_tables  # noqa: E402, F401  the metadata is whole with it
