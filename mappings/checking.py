@@ -16,7 +16,15 @@ from mappings.meaning import Fault, meaning_faults, near
 from mappings.sources import ODataSource, SftpSource, SoapSource
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
-from mappings.spec import ErpMapping, FeedMapping, FieldMapping, GuardsOverride, PartMapping, Scope
+from mappings.spec import (
+    ErpMapping,
+    FeedMapping,
+    FieldMapping,
+    GuardsOverride,
+    Limits,
+    PartMapping,
+    Scope,
+)
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
@@ -29,6 +37,7 @@ _NESTED: dict[str, type[BaseModel]] = {
     "parent": FieldMapping,
     "scope": Scope,
     "guards": GuardsOverride,
+    "limits": Limits,
     "page": SoapPaging,
     "trailer": Trailer,
 }

@@ -44,6 +44,7 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
     for index, window in enumerate(_list(tree.get("windows"))):
         if isinstance(window, str) and (said := window_fault(window)):
             yield Fault(("windows", index), f"{said}.")
+    yield from _limits(_dict(tree.get("limits")))
     yield from _refers(tree.get("refers"), ("refers",))
     lookups = _dict(tree.get("lookups"))
     for name, raw in _dict(tree.get("feeds")).items():
@@ -215,6 +216,17 @@ def _guards(raw: Tree | None, place: Place) -> Iterator[Fault]:
             continue
         if not inside:
             yield Fault((*place, name), f"must be a share between 0 and 1, not {text}.")
+
+
+def _limits(raw: dict[str, Tree]) -> Iterator[Fault]:
+    reserve, concurrent = str(raw.get("reserve", "0")), str(raw.get("concurrent", ""))
+    if not reserve.isdecimal() or int(reserve) == 0:
+        return
+    if not concurrent or (concurrent.isdecimal() and int(reserve) >= int(concurrent)):
+        yield Fault(
+            ("limits", "reserve"),
+            "must be less than `concurrent`: else the feeds would never get a turn.",
+        )
 
 
 def _refers(raw: Tree | None, place: Place) -> Iterator[Fault]:

@@ -104,6 +104,25 @@ class FeedMapping(Strict):
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
 
 
+class Limits(Strict):
+    """What one ERP account allows, all feeds and both lanes together. A word left out: no limit."""
+
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="requests in any minute, wherever it begins"
+    )
+    concurrent: int | None = Field(default=None, ge=1, description="requests under way at once")
+    reserve: int = Field(
+        default=0,
+        ge=0,
+        description="of `concurrent`: kept for orders and live questions, not for feeds",
+    )
+    errors_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        description="refused requests (4xx) per endpoint and hour before no more are sent",
+    )
+
+
 class ErpMapping(Strict):
     """Everything Waybill knows about one ERP, but for where it is and how to sign in."""
 
@@ -118,6 +137,7 @@ class ErpMapping(Strict):
     windows: tuple[str, ...] = Field(
         (), description="hours without service, local, e.g. 02:00-02:30"
     )
+    limits: Limits = Field(default_factory=Limits)
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping]

@@ -312,3 +312,4 @@ feed_promise = Table(
 )
 
 import portal_db.audit_tables  # noqa: E402, F401  the metadata is whole with it
+from portal_db import budget_tables  # noqa: E402, F401  its tables join the metadata

@@ -171,6 +171,9 @@ def _print_check(found: dict[str, Any]) -> None:
     click.secho(f"{found['erp']}: {found['state']}", bold=True)
     if found["connection"]:
         click.echo(f"connection: {found['connection']}")
+    limits = found["limits"]
+    if limits and limits["state"] != "open":
+        click.secho(f"budget: {limits['state']}; see `waybill limits {found['erp']}`", fg="yellow")
     if found["error"]:
         click.secho(found["error"], fg="red")
     if found["sources"]:
