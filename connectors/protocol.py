@@ -80,6 +80,8 @@ class Message:
     fields: Mapping[str, str]
     """Their path → text; a field without a value is not there."""
     lines: tuple[Mapping[str, str], ...] = ()
+    lines_path: str = ""
+    """Their path of the repeated line, where the format has one."""
 
 
 @dataclass(frozen=True, slots=True)
