@@ -78,9 +78,10 @@ class Wsdl:
         return str(self._binding.name.namespace)
 
     def message(
-        self, operation: str, request: Mapping[str, str], session: str | None = None
+        self, operation: str, request: Mapping[str, Any], session: str | None = None
     ) -> Message:
-        """A signed envelope, new nonce each time. `request`: path of the element → text.
+        """A signed envelope, new nonce each time. `request`: path of the element → text,
+        or a list of what repeats.
 
         `session`: the token of the session it belongs to.
         Raises SourceChanged for an operation that the WSDL does not have, Misconfigured for an
@@ -153,16 +154,16 @@ class Wsdl:
 
     def _with_any(self, operation: Operation, told: dict[str, Any]) -> dict[str, Any]:
         """Elements that only the operation's xsd:any can take, as elements."""
-        try:
-            elements = operation.input.body.type.elements
-        except AttributeError:
+        body = getattr(operation.input, "body", None)
+        elements = getattr(getattr(body, "type", None), "elements", None)
+        if body is None or elements is None:
             return told
         declared = {name for name, _ in elements}
         others = [name for name, element in elements if isinstance(element, zeep.xsd.Any)]
         unknown = [name for name in told if name not in declared]
         if not others or not unknown:
             return told
-        uri = operation.input.body.qname.namespace
+        uri = body.qname.namespace
         return {name: value for name, value in told.items() if name in declared} | {
             others[0]: [_element(uri, name, told[name]) for name in unknown]
         }
@@ -269,7 +270,7 @@ def _element(uri: str | None, name: str, value: str | dict[str, Any]) -> etree._
     return element
 
 
-def _nested(request: Mapping[str, str]) -> dict[str, Any]:
+def _nested(request: Mapping[str, Any]) -> dict[str, Any]:
     """Paths with slashes as nested dictionaries, as zeep takes them."""
     top: dict[str, Any] = {}
     for path, text in request.items():

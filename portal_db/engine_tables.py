@@ -284,8 +284,8 @@ incident = Table(
     Column("erp", Text(), nullable=False),
     Column("feed", Text(), nullable=False),
     Column("guard", Text(), nullable=False),
-    Column("first_batch", BigInteger(), nullable=False),
-    Column("last_batch", BigInteger(), nullable=False),
+    Column("first_batch", BigInteger(), comment="NULL: an outage, no batch"),
+    Column("last_batch", BigInteger()),
     Column("times", Integer(), nullable=False, server_default="1"),
     Column("says", Text(), nullable=False),
     _now("opened_at"),
@@ -313,3 +313,4 @@ feed_promise = Table(
 
 import portal_db.audit_tables  # noqa: E402, F401  the metadata is whole with it
 from portal_db import budget_tables  # noqa: E402, F401  its tables join the metadata
+from portal_db import order_tables as _order_tables  # noqa: E402, F401  makes the metadata whole
