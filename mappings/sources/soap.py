@@ -23,19 +23,19 @@ class SoapPaging(Strict):
     response: str = Field(
         description="answer element that holds the next token; absent or empty at the end"
     )
-    size_request: str | None = Field(None, description="request element for the page size")
-    size: int | None = Field(None, description="records per page to ask for")
+    size_request: str | None = Field(default=None, description="request element for the page size")
+    size: int | None = Field(default=None, description="records per page to ask for")
     operation: str | None = Field(
-        None,
+        default=None,
         description="operation of all pages but the first, where it is another one; it is sent "
         "the token and the page's number alone (NetSuite's searchMoreWithId)",
     )
     index_request: str | None = Field(
-        None,
+        default=None,
         description="request element for the page's number, 1 = first; the token may then stay "
         "the same, and `pages` says where to end",
     )
-    pages: str | None = Field(None, description="answer element: how many pages there are")
+    pages: str | None = Field(default=None, description="answer element: how many pages there are")
 
 
 class SoapSource(Strict):
