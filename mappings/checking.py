@@ -11,12 +11,15 @@ import re
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mappings.credit_rules import CreditRules
 from mappings.lines import Place, Tree
+from mappings.live import Live, LiveAsk
 from mappings.meaning import Fault, meaning_faults, near
 from mappings.sources import ODataSource, SftpSource, SoapSource
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
 from mappings.spec import ErpMapping, FeedMapping, FieldMapping, GuardsOverride, PartMapping, Scope
+from mappings.webhooks import Subscribing, Webhooks
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
@@ -24,6 +27,12 @@ _SOURCES: dict[str, type[BaseModel]] = {
     "sftp": SftpSource,
 }
 _FORMATS: dict[str, type[BaseModel]] = {"csv": CsvFormat, "xml": XmlFormat}
+_LISTED: dict[str, type[BaseModel]] = {
+    "fields": FieldMapping,
+    "feeds": FeedMapping,
+    "parts": PartMapping,
+    "live": LiveAsk,
+}
 _NESTED: dict[str, type[BaseModel]] = {
     "version": FieldMapping,
     "parent": FieldMapping,
@@ -31,6 +40,10 @@ _NESTED: dict[str, type[BaseModel]] = {
     "guards": GuardsOverride,
     "page": SoapPaging,
     "trailer": Trailer,
+    "live": Live,
+    "credit": CreditRules,
+    "webhooks": Webhooks,
+    "subscribe": Subscribing,
 }
 
 
@@ -113,8 +126,8 @@ def _words(place: Place, tree: Tree) -> list[str]:
     model: type[BaseModel] | None = ErpMapping if not place else None
     last = str(place[-1]) if place else ""
     above = str(place[-2]) if len(place) > 1 else ""
-    if above in ("fields", "feeds", "parts"):
-        model = {"fields": FieldMapping, "feeds": FeedMapping, "parts": PartMapping}[above]
+    if above in _LISTED:
+        model = _LISTED[above]
     elif last in ("source", "format"):
         here = _at(place, tree)
         tag = here.get("protocol", here.get("kind")) if isinstance(here, dict) else None

@@ -10,13 +10,16 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import cast
 
 from pydantic import ValidationError
 
+from mappings.asks import ASKS
 from mappings.chains import chain_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
+from mappings.live import What
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
@@ -54,6 +57,10 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
             yield from _feed(
                 FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
             )
+    for name, raw in _dict(tree.get("live")).items():
+        if name in ASKS and isinstance(raw, dict):
+            yield from _ask(name, raw, ("live", name), lookups)
+    yield from _webhooks(tree.get("webhooks"), _dict(tree.get("feeds")), ("webhooks",))
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -106,6 +113,30 @@ def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
             f"needs either `records` (inside the record of {part.parent}) or both `source` and "
             f"`parent` (how it names its {part.parent}).",
         )
+
+
+def _ask(
+    name: str, raw: dict[str, Tree], place: Place, lookups: dict[str, Tree]
+) -> Iterator[Fault]:
+    ask = ASKS[cast("What", name)]
+    if _dict(raw.get("source")).get("protocol") == "sftp":
+        yield Fault((*place, "source"), "files cannot be asked. Write `absent`.")
+    known = [key.name for key in ask.keys]
+    given = _dict(raw.get("parameters"))
+    for theirs, ours in given.items():
+        if isinstance(ours, str) and ours not in known:
+            yield Fault((*place, "parameters", theirs), f"unknown key {ours!r}{near(ours, known)}")
+    for key in ask.keys:
+        if key.name in ask.needed and key.name not in given.values():
+            yield Fault((*place, "parameters"), f"must ask for {key.name} ({key.meaning}).")
+    yield from _part(ask.part, raw, place, lookups)
+
+
+def _webhooks(raw: Tree | None, feeds: dict[str, Tree], place: Place) -> Iterator[Fault]:
+    for resource, feed in _dict(_dict(raw).get("feeds")).items():
+        if isinstance(feed, str) and feed not in feeds:
+            here = (*place, "feeds", resource)
+            yield Fault(here, f"this mapping has no feed {feed!r}{near(feed, feeds)}")
 
 
 def _part(

@@ -12,30 +12,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.credit_rules import CreditRules
+from mappings.field_words import Absent, FieldMapping
+from mappings.live import Live
 from mappings.sources import Source
 from mappings.sources.base import Strict
+from mappings.webhooks import Webhooks
 
-Absent = Literal["absent"]
-
-
-class FieldMapping(Strict):
-    """Ours: theirs. Exactly one of `from` and `const`; a field without source is `absent`."""
-
-    from_: str | tuple[str, ...] | None = Field(
-        None, alias="from", description="one path in the record, or several for one step"
-    )
-    const: str | None = Field(None, description="the same value for every record, as text")
-    through: tuple[str, ...] = Field(
-        (), description="named steps of mappings/steps.py, left to right"
-    )
-    lookup: str | None = Field(None, description="name of a table in `lookups`: their code to ours")
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The source paths this field reads, in order; empty for a constant."""
-        if self.from_ is None:
-            return ()
-        return (self.from_,) if isinstance(self.from_, str) else self.from_
+__all__ = [
+    "Absent",
+    "ErpMapping",
+    "FeedMapping",
+    "FieldMapping",
+    "GuardsOverride",
+    "PartMapping",
+    "Scope",
+]
 
 
 class PartMapping(Strict):
@@ -121,3 +113,8 @@ class ErpMapping(Strict):
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping]
+    live: Live = Field(default_factory=Live, description="what it can be asked at once")
+    credit: CreditRules = Field(
+        default=CreditRules(), description="when an order is let through on credit"
+    )
+    webhooks: Webhooks | None = Field(None, description="how it calls us")
