@@ -12,11 +12,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from mappings.field_words import Absent, FieldMapping
+from mappings.fields import FieldMapping
 from mappings.sources import ODataSource, SoapSource, Source
 from mappings.sources.base import Strict
 
 What = Literal["credit", "price", "stock"]
+Absent = Literal["absent"]
 
 
 class LiveAsk(Strict):

@@ -20,6 +20,7 @@ from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
 from mappings.live import What
+from mappings.outbound_meaning import AnswerField, outbound_faults
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
@@ -57,10 +58,12 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
             yield from _feed(
                 FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
             )
-    for name, raw in _dict(tree.get("live")).items():
-        if name in ASKS and isinstance(raw, dict):
-            yield from _ask(name, raw, ("live", name), lookups)
-    yield from _webhooks(tree.get("webhooks"), _dict(tree.get("feeds")), ("webhooks",))
+    yield from _now(tree, lookups)
+    for found in outbound_faults(tree, lookups):
+        if isinstance(found, AnswerField):
+            yield from _field(found.field, found.given, found.place, lookups)
+        else:
+            yield Fault(*found)
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -115,6 +118,18 @@ def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
         )
 
 
+def _now(tree: Mapping[str, Tree], lookups: dict[str, Tree]) -> Iterator[Fault]:
+    """What belongs to the real-time lane: what is asked live, and what an ERP calls us about."""
+    for name, raw in _dict(tree.get("live")).items():
+        if name in ASKS and isinstance(raw, dict):
+            yield from _ask(name, raw, ("live", name), lookups)
+    feeds = _dict(tree.get("feeds"))
+    for resource, feed in _dict(_dict(tree.get("webhooks")).get("feeds")).items():
+        if isinstance(feed, str) and feed not in feeds:
+            here: Place = ("webhooks", "feeds", resource)
+            yield Fault(here, f"this mapping has no feed {feed!r}{near(feed, feeds)}")
+
+
 def _ask(
     name: str, raw: dict[str, Tree], place: Place, lookups: dict[str, Tree]
 ) -> Iterator[Fault]:
@@ -130,13 +145,6 @@ def _ask(
         if key.name in ask.needed and key.name not in given.values():
             yield Fault((*place, "parameters"), f"must ask for {key.name} ({key.meaning}).")
     yield from _part(ask.part, raw, place, lookups)
-
-
-def _webhooks(raw: Tree | None, feeds: dict[str, Tree], place: Place) -> Iterator[Fault]:
-    for resource, feed in _dict(_dict(raw).get("feeds")).items():
-        if isinstance(feed, str) and feed not in feeds:
-            here = (*place, "feeds", resource)
-            yield Fault(here, f"this mapping has no feed {feed!r}{near(feed, feeds)}")
 
 
 def _part(

@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mappings.credit_rules import CreditRules
-from mappings.field_words import Absent, FieldMapping
+from mappings.fields import FieldMapping
 from mappings.live import Live
+from mappings.outbound import Outbound
 from mappings.sources import Source
 from mappings.sources.base import Strict
 from mappings.webhooks import Webhooks
@@ -28,6 +29,8 @@ __all__ = [
     "PartMapping",
     "Scope",
 ]
+
+Absent = Literal["absent"]
 
 
 class PartMapping(Strict):
@@ -118,3 +121,17 @@ class ErpMapping(Strict):
         default=CreditRules(), description="when an order is let through on credit"
     )
     webhooks: Webhooks | None = Field(None, description="how it calls us")
+    orders: Outbound | None = Field(None, description="how it takes orders; without it: none")
+    order_cancels: Outbound | None = None
+    customer_updates: Outbound | None = None
+    requests: Outbound | None = None
+
+    def outbound(self, kind: str) -> Outbound | None:
+        """How it takes a kind of message (`order`, `order_cancel` …); None where it does not."""
+        found = {
+            "order": self.orders,
+            "order_cancel": self.order_cancels,
+            "customer_update": self.customer_updates,
+            "request": self.requests,
+        }
+        return found.get(kind)

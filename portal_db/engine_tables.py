@@ -284,8 +284,8 @@ incident = Table(
     Column("erp", Text(), nullable=False),
     Column("feed", Text(), nullable=False),
     Column("guard", Text(), nullable=False),
-    Column("first_batch", BigInteger(), nullable=False),
-    Column("last_batch", BigInteger(), nullable=False),
+    Column("first_batch", BigInteger(), comment="NULL: an outage, no batch"),
+    Column("last_batch", BigInteger()),
     Column("times", Integer(), nullable=False, server_default="1"),
     Column("says", Text(), nullable=False),
     _now("opened_at"),
@@ -323,3 +323,5 @@ feed_promise = Table(
     schema="sync",
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
+
+from portal_db import order_tables as _order_tables  # noqa: E402, F401  makes the metadata whole

@@ -118,7 +118,7 @@ def test_keys_are_asked_for(practice: Practice) -> None:
 
 
 @pytest.mark.parametrize("erp", ["anvil", "birch"])
-def test_ORD_10_a_slow_erp_gives_the_last_known_credit_with_its_age_and_never_hangs(  # noqa: N802
+def test_ORD_10_a_slow_erp_gives_the_last_known_credit_with_its_age_and_never_hangs(
     practice: Practice, database: str, erp: str
 ) -> None:
     key = account(practice.servers[erp].dataset, erp)["account_key"]
@@ -136,7 +136,7 @@ def test_ORD_10_a_slow_erp_gives_the_last_known_credit_with_its_age_and_never_ha
         assert age > timedelta(minutes=2)
 
 
-def test_ORD_10_a_hung_erp_holds_no_thread_and_is_left_alone_until_it_answers(  # noqa: N802
+def test_ORD_10_a_hung_erp_holds_no_thread_and_is_left_alone_until_it_answers(
     practice: Practice, database: str
 ) -> None:
     key = account(practice.servers["birch"].dataset, "birch")["account_key"]

@@ -1,14 +1,10 @@
-"""How one of our fields is supplied, in the words of a mapping. Declares; must not read or map."""
+"""One field of a mapping: where it comes from and what is done to it. Declares only."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import Field
 
 from mappings.sources.base import Strict
-
-Absent = Literal["absent"]
 
 
 class FieldMapping(Strict):
