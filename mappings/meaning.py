@@ -20,6 +20,7 @@ from mappings.literals import misfit
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
+from mappings.trust import NEVER
 from mappings.vocabulary import Feed, Field, Part
 
 _VERSION = Field("version", "instant", "-", "instant of the last change")
@@ -69,6 +70,7 @@ def _feed(
     schedule = raw.get("schedule")
     if isinstance(schedule, str) and (said := cron_fault(schedule, zone)):
         yield Fault((*place, "schedule"), f"{said}.")
+    yield from _trust(raw, place, zone)
     yield from _refers(raw.get("refers"), (*place, "refers"))
     yield from _guards(raw.get("guards"), (*place, "guards"))
     main = feed.part(feed.main)
@@ -91,6 +93,20 @@ def _feed(
                 yield Fault(here, f"cannot be there while {part.parent} is absent.")
             yield from _where(part, given, here)
             yield from _part(part, given, here, lookups)
+
+
+def _trust(raw: dict[str, Tree], place: Place, zone: str | None) -> Iterator[Fault]:
+    """What a delta misses, and when a sweep makes up for it."""
+    if raw.get("mode") == "snapshot":
+        for word in ("misses", "sweep"):
+            if word in raw:
+                yield Fault(
+                    (*place, word), f"a snapshot reads everything each time. Remove `{word}`."
+                )
+        return
+    sweep = raw.get("sweep")
+    if isinstance(sweep, str) and sweep != NEVER and (said := cron_fault(sweep, zone)):
+        yield Fault((*place, "sweep"), f"{said}; or write `never`.")
 
 
 def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:

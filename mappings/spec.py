@@ -16,6 +16,8 @@ from mappings.sources import Source
 from mappings.sources.base import Strict
 
 Absent = Literal["absent"]
+Miss = Literal["null_stamps", "silent_changes", "deletions", "late_commits"]
+"""What a cursor can miss; `mappings/trust.py` says what follows from each."""
 
 
 class FieldMapping(Strict):
@@ -98,8 +100,18 @@ class FeedMapping(Strict):
         default_factory=dict, description="part name to the ERP whose keys references to it use"
     )
     guards: GuardsOverride = Field(default_factory=GuardsOverride)
-    overlap_minutes: int = Field(
-        10, ge=0, description="how far behind its cursor a delta starts again"
+    misses: tuple[Miss, ...] = Field(
+        (), description="what this delta's cursor does not see; a sweep makes up for it"
+    )
+    sweep: str | None = Field(
+        None,
+        description="cron of the compensating sweep, or never; default: as often as `misses` needs",
+    )
+    overlap_minutes: int | None = Field(
+        None,
+        ge=0,
+        description="how far behind its cursor a delta starts again; default 10, and 60 where "
+        "`misses` names late_commits",
     )
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
 
