@@ -1,7 +1,8 @@
 """Wire: one connector a protocol, each importing its own wire library only when it is asked for.
 
-`open_connector` is the one way in. This room translates failures of the wire into the classes of
-`mappings.errors`; it must not parse values, know a feed, or reach a database.
+`open_connector` is the one way in, `open_sender` the one way out. This room translates failures of
+the wire into classes of `mappings.errors`; it must not parse values, know a feed, or reach a
+database.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connectors.budget import Budget
-    from connectors.protocol import Connector
+    from connectors.protocol import Connector, Sender
     from mappings.connection import Connection
+    from mappings.targets import Target
 
 PROTOCOLS = ("soap", "odata", "sftp")
 
@@ -52,4 +54,42 @@ def open_connector(
         erp=erp,
         code="protocol",
         remedy=f"Use one of {', '.join(PROTOCOLS)} in the mapping.",
+    )
+
+
+def open_sender(
+    connection: Connection,
+    protocol: str,
+    erp: str,
+    target: Target,
+    *,
+    cache: Path | None = None,
+    budget: Budget | None = None,
+) -> Sender:
+    """The sender of a protocol for one target of one ERP; use it as a context manager.
+
+    `cache` as for `open_connector`; `budget` limits what is asked of the ERP (None: nothing does).
+    Raises Misconfigured (code `protocol`) where the target speaks another protocol or none sends.
+    """
+    from connectors.budget import UNLIMITED  # noqa: PLC0415  light, but like the others
+    from mappings.targets import ODataTarget, SftpTarget, SoapTarget  # noqa: PLC0415  as above
+
+    held = budget or UNLIMITED
+    if protocol == "soap" and isinstance(target, SoapTarget):
+        from connectors.soap_send import SoapSender  # noqa: PLC0415  wire libraries load when needed
+
+        return SoapSender(connection, erp, target, cache=cache, budget=held)
+    if protocol == "odata" and isinstance(target, ODataTarget):
+        from connectors.odata_send import ODataSender  # noqa: PLC0415  as above
+
+        return ODataSender(connection, erp, target, budget=held)
+    if protocol == "sftp" and isinstance(target, SftpTarget):
+        from connectors.sftp_send import SftpSender  # noqa: PLC0415  as above
+
+        return SftpSender(connection, erp, target, budget=held)
+    raise Misconfigured(
+        f"nothing sends by the protocol {protocol!r}",
+        erp=erp,
+        code="protocol",
+        remedy=f"Use one of {', '.join(PROTOCOLS)} as `target` in the mapping.",
     )

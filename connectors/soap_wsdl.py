@@ -59,8 +59,9 @@ class Wsdl:
         """Names of all operations. Raises Misconfigured or Transient."""
         return tuple(self._loaded().service._binding._operations)  # noqa: SLF001  zeep offers no other way
 
-    def message(self, operation: str, request: Mapping[str, str]) -> Message:
-        """A signed envelope, new nonce each time. `request`: path of the element → text.
+    def message(self, operation: str, request: Mapping[str, Any]) -> Message:
+        """A signed envelope, new nonce each time. `request`: path of the element → text,
+        or a list of what repeats.
 
         Raises SourceChanged for an operation that the WSDL does not have, Misconfigured for an
         element that the operation does not take.
@@ -147,7 +148,7 @@ def _address(connection: Connection) -> str:
     return f"{connection.schema or 'https'}://{connection.host}{port}"
 
 
-def _nested(request: Mapping[str, str]) -> dict[str, Any]:
+def _nested(request: Mapping[str, Any]) -> dict[str, Any]:
     """Paths with slashes as nested dictionaries, as zeep takes them."""
     top: dict[str, Any] = {}
     for path, text in request.items():

@@ -17,6 +17,7 @@ from mappings.chains import chain_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
+from mappings.outbound_meaning import AnswerField, outbound_faults
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
@@ -56,6 +57,11 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
             yield from _feed(
                 FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
             )
+    for found in outbound_faults(tree, lookups):
+        if isinstance(found, AnswerField):
+            yield from _field(found.field, found.given, found.place, lookups)
+        else:
+            yield Fault(*found)
 
 
 def near(word: str, words: Iterable[str]) -> str:

@@ -12,32 +12,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.fields import FieldMapping
+from mappings.outbound import Outbound
 from mappings.sources import Source
 from mappings.sources.base import Strict
+
+__all__ = [
+    "Absent",
+    "ErpMapping",
+    "FeedMapping",
+    "FieldMapping",
+    "GuardsOverride",
+    "PartMapping",
+    "Scope",
+]
 
 Absent = Literal["absent"]
 Miss = Literal["null_stamps", "silent_changes", "deletions", "late_commits"]
 """What a cursor can miss; `mappings/trust.py` says what follows from each."""
-
-
-class FieldMapping(Strict):
-    """Ours: theirs. Exactly one of `from` and `const`; a field without source is `absent`."""
-
-    from_: str | tuple[str, ...] | None = Field(
-        None, alias="from", description="one path in the record, or several for one step"
-    )
-    const: str | None = Field(None, description="the same value for every record, as text")
-    through: tuple[str, ...] = Field(
-        (), description="named steps of mappings/steps.py, left to right"
-    )
-    lookup: str | None = Field(None, description="name of a table in `lookups`: their code to ours")
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The source paths this field reads, in order; empty for a constant."""
-        if self.from_ is None:
-            return ()
-        return (self.from_,) if isinstance(self.from_, str) else self.from_
 
 
 class PartMapping(Strict):
@@ -153,3 +145,17 @@ class ErpMapping(Strict):
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping]
+    orders: Outbound | None = Field(None, description="how it takes orders; without it: none")
+    order_cancels: Outbound | None = None
+    customer_updates: Outbound | None = None
+    requests: Outbound | None = None
+
+    def outbound(self, kind: str) -> Outbound | None:
+        """How it takes a kind of message (`order`, `order_cancel` …); None where it does not."""
+        found = {
+            "order": self.orders,
+            "order_cancel": self.order_cancels,
+            "customer_update": self.customer_updates,
+            "request": self.requests,
+        }
+        return found.get(kind)

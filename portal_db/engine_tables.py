@@ -288,8 +288,8 @@ incident = Table(
     Column("erp", Text(), nullable=False),
     Column("feed", Text(), nullable=False),
     Column("guard", Text(), nullable=False),
-    Column("first_batch", BigInteger(), nullable=False),
-    Column("last_batch", BigInteger(), nullable=False),
+    Column("first_batch", BigInteger(), comment="NULL: an outage, no batch"),
+    Column("last_batch", BigInteger()),
     Column("times", Integer(), nullable=False, server_default="1"),
     Column("says", Text(), nullable=False),
     _now("opened_at"),
@@ -330,5 +330,6 @@ feed_promise = Table(
 
 from portal_db import (  # noqa: E402  they make `metadata` whole
     budget_tables,  # noqa: F401  as above
+    order_tables,  # noqa: F401  as above
     sweep_tables,  # noqa: F401  as above
 )
