@@ -20,7 +20,15 @@ from mappings.outbound import AnswerMapping, Outbound, OutField, OutLines, Retry
 from mappings.sources import ODataSource, SftpSource, SoapSource
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
-from mappings.spec import ErpMapping, FeedMapping, FieldMapping, GuardsOverride, PartMapping, Scope
+from mappings.spec import (
+    ErpMapping,
+    FeedMapping,
+    FieldMapping,
+    GuardsOverride,
+    Limits,
+    PartMapping,
+    Scope,
+)
 from mappings.targets import (
     NativeKey,
     ODataFind,
@@ -49,6 +57,7 @@ _NESTED: dict[str, type[BaseModel]] = {
     "parent": FieldMapping,
     "scope": Scope,
     "guards": GuardsOverride,
+    "limits": Limits,
     "page": SoapPaging,
     "trailer": Trailer,
     "live": Live,

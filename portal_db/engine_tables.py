@@ -68,6 +68,8 @@ batch = Table(
     _now("pulled_at"),
     Column("server_at", DateTime(timezone=True)),
     Column("superseded_by", BigInteger()),
+    Column("sweep", Text(), comment="why a delta feed was read as a whole; NULL: it was not"),
+    Column("read_seconds", Numeric(12, 3), comment="from the beginning of the pull to its seal"),
     CheckConstraint(
         "state IN ('pulling','landed','applied','held','superseded','refused','abandoned')",
         name="state",
@@ -92,6 +94,8 @@ batch_page = Table(
         "records", BigInteger(), comment="root records as the connector or the load counted them"
     ),
     Column("first_record_no", BigInteger(), comment="known once the batch has been read"),
+    Column("declared", BigInteger(), comment="records in all, where the page says so"),
+    Column("going_on", JSONB(), comment="where an interrupted pull goes on behind this page"),
     schema="sync",
 )
 
@@ -324,4 +328,8 @@ feed_promise = Table(
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
 
-from portal_db import order_tables as _order_tables  # noqa: E402, F401  makes the metadata whole
+from portal_db import (  # noqa: E402  they make `metadata` whole
+    budget_tables,  # noqa: F401  as above
+    order_tables,  # noqa: F401  as above
+    sweep_tables,  # noqa: F401  as above
+)
