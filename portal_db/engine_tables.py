@@ -330,6 +330,7 @@ feed_promise = Table(
 
 from portal_db import (  # noqa: E402  they make `metadata` whole
     budget_tables,  # noqa: F401  as above
+    gateway_tables,  # noqa: F401  as above
     order_tables,  # noqa: F401  as above
     sweep_tables,  # noqa: F401  as above
 )

@@ -17,14 +17,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from connectors import open_connector
-from connectors.budget import UNLIMITED, Budget
+from connectors.budget import Budget
 from mappings.asks import ASKS
-from mappings.errors import Misconfigured, NotNow, Transient, WaybillError
+from mappings.errors import Misconfigured, NotNow, RateLimited, Transient, WaybillError
 from mappings.live import LiveAsk, What
 from mappings.spec import ErpMapping
 from portal_db.synced import synced
 from sync.ask_line import Line, Pending, late
 from sync.ask_reading import Row, read_answer
+from sync.budget import erp_budget
 from sync.connection import resolve
 from sync.context import Context
 from sync.windows import closed_until
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 WITHIN = timedelta(seconds=3)
 """What one ask may take in all, signing in included."""
+_BUDGET_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Asker:
 
     `concurrent` asks of one ERP run at once, `queue` more wait; all others are answered from what
     was synced. After `failures` in a row an ERP is left alone for `pause` seconds, then one ask
-    tries it. `budgets` gives the limits of an ERP's account.
+    tries it. `budgets` gives the limits of an ERP's account (default: its mapping's, lane "now").
     """
 
     def __init__(
@@ -71,14 +73,14 @@ class Asker:
         queue: int = 16,
         failures: int = 5,
         pause: float = 10.0,
-        budgets: Callable[[str], Budget] = lambda _erp: UNLIMITED,
+        budgets: Callable[[str], Budget] | None = None,
     ) -> None:
         self._ctx = ctx
         self._concurrent = concurrent
         self._queue = queue
         self._failures = failures
         self._pause = pause
-        self._budgets = budgets
+        self._budgets = budgets or self._own_budget
         self._lines: dict[str, Line] = {}
         self._lock = threading.Lock()
 
@@ -148,10 +150,10 @@ class Asker:
             raise late() from None
 
     def answered(self, pending: Pending, rows: tuple[Row, ...]) -> LiveAnswer:
-        """A live answer out of what came."""
-        return LiveAnswer(
-            rows, datetime.now(UTC), live=True, seconds=time.monotonic() - pending.began
-        )
+        """A live answer out of what came; it holds for when it was asked for."""
+        seconds = time.monotonic() - pending.began
+        asked_at = datetime.now(UTC) - timedelta(seconds=seconds)
+        return LiveAnswer(rows, asked_at, live=True, seconds=seconds)
 
     def instead(
         self,
@@ -193,6 +195,9 @@ class Asker:
         }
 
     # --- one ask, in a thread of its line ---
+
+    def _own_budget(self, erp: str) -> Budget:
+        return erp_budget(self._ctx, erp, "now", patience=_BUDGET_PATIENCE)
 
     def _line(self, erp: str) -> Line:
         with self._lock:
@@ -273,11 +278,10 @@ class Asker:
         with line.lock:
             if isinstance(error, Misconfigured) and error.code in {"auth", "auth_cert"}:
                 line.failures = self._failures  # a password that is wrong is not tried twice
-            elif isinstance(error, Transient):
+            elif isinstance(error, Transient) and not isinstance(error, RateLimited):
                 line.failures += 1
             if line.failures >= self._failures:
-                asked = getattr(error, "retry_after", None) or 0.0
-                line.closed_until = time.monotonic() + max(self._pause, float(asked))
+                line.closed_until = time.monotonic() + self._pause
 
 
 def ask(
