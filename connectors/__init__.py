@@ -30,20 +30,42 @@ def open_connector(
     *,
     cache: Path | None = None,
     budget: Budget = UNLIMITED,
+    within: float | None = None,
 ) -> Connector:
     """The connector of a protocol for one ERP, not yet signed in; use it as a context manager.
 
     `cache`: a folder where a connector may pin what describes the ERP (a WSDL), kept over runs.
-    `budget`: asked before every request that leaves.
+    `budget`: asked before every request that leaves. `within`: somebody waits: seconds for a
+    connection and for each answer, and one try; None is what suits a night.
     Raises Misconfigured (code `protocol`) for a protocol that there is no connector for.
     """
     if protocol == "soap":
         from connectors.soap import SoapConnector  # noqa: PLC0415  wire libraries load when needed
 
+        if within is not None:
+            return SoapConnector(
+                connection,
+                erp,
+                cache=cache,
+                budget=budget,
+                tries=1,
+                timeout=within,
+                connect_timeout=within,
+            )
         return SoapConnector(connection, erp, cache=cache, budget=budget)
     if protocol == "odata":
         from connectors.odata import ODataConnector  # noqa: PLC0415  wire libraries load when needed
 
+        if within is not None:
+            return ODataConnector(
+                connection,
+                erp,
+                budget=budget,
+                tries=1,
+                deadline=within,
+                request_timeout=within,
+                connect_timeout=within,
+            )
         return ODataConnector(connection, erp, budget=budget)
     if protocol == "sftp":
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed

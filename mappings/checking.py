@@ -11,7 +11,9 @@ import re
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mappings.credit_rules import CreditRules
 from mappings.lines import Place, Tree
+from mappings.live import Live, LiveAsk
 from mappings.meaning import Fault, meaning_faults, near
 from mappings.messages import KINDS
 from mappings.outbound import AnswerMapping, Outbound, OutField, OutLines, Retry
@@ -36,6 +38,7 @@ from mappings.targets import (
     SoapFind,
     SoapTarget,
 )
+from mappings.webhooks import Subscribing, Webhooks
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
@@ -43,6 +46,12 @@ _SOURCES: dict[str, type[BaseModel]] = {
     "sftp": SftpSource,
 }
 _FORMATS: dict[str, type[BaseModel]] = {"csv": CsvFormat, "xml": XmlFormat}
+_LISTED: dict[str, type[BaseModel]] = {
+    "fields": FieldMapping,
+    "feeds": FeedMapping,
+    "parts": PartMapping,
+    "live": LiveAsk,
+}
 _NESTED: dict[str, type[BaseModel]] = {
     "version": FieldMapping,
     "parent": FieldMapping,
@@ -51,6 +60,10 @@ _NESTED: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "page": SoapPaging,
     "trailer": Trailer,
+    "live": Live,
+    "credit": CreditRules,
+    "webhooks": Webhooks,
+    "subscribe": Subscribing,
 }
 _WORDS: dict[str, str] = {
     "literal['absent']": "is no mapping of a field. Write `absent`, {from: PATH} or {const: TEXT}.",
@@ -152,8 +165,8 @@ def _words(place: Place, tree: Tree) -> list[str]:
     above = str(place[-2]) if len(place) > 1 else ""
     if place and place[0] in _OUTWARD:
         model = _outward(place, tree)
-    elif above in ("fields", "feeds", "parts"):
-        model = {"fields": FieldMapping, "feeds": FeedMapping, "parts": PartMapping}[above]
+    elif above in _LISTED:
+        model = _LISTED[above]
     elif last in ("source", "format"):
         here = _at(place, tree)
         tag = here.get("protocol", here.get("kind")) if isinstance(here, dict) else None

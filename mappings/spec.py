@@ -12,10 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.credit_rules import CreditRules
 from mappings.fields import FieldMapping
+from mappings.live import Live
 from mappings.outbound import Outbound
 from mappings.sources import Source
 from mappings.sources.base import Strict
+from mappings.webhooks import Webhooks
 
 __all__ = [
     "Absent",
@@ -145,6 +148,11 @@ class ErpMapping(Strict):
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping]
+    live: Live = Field(default_factory=Live, description="what it can be asked at once")
+    credit: CreditRules = Field(
+        default=CreditRules(), description="when an order is let through on credit"
+    )
+    webhooks: Webhooks | None = Field(None, description="how it calls us")
     orders: Outbound | None = Field(None, description="how it takes orders; without it: none")
     order_cancels: Outbound | None = None
     customer_updates: Outbound | None = None

@@ -318,5 +318,6 @@ feed_promise = Table(
 # what makes `metadata` whole
 import portal_db.audit_tables
 import portal_db.budget_tables
+import portal_db.gateway_tables
 import portal_db.order_tables
 import portal_db.sweep_tables

@@ -40,7 +40,7 @@ _COMMANDS = {
         "runs": "waybill.cli_look",
         "run": "waybill.cli_look",
         "batches": "waybill.cli_look",
-        "limits": "waybill.cli_look",
+        "limits": "waybill.cli_limits",
         "explain": "waybill.cli_explain",
         "quarantine": "waybill.cli_quarantine",
     },
