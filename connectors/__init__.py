@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors.budget import UNLIMITED
 from mappings.errors import Misconfigured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from connectors.budget import Budget
     from connectors.protocol import Connector
     from mappings.connection import Connection
 
@@ -20,25 +22,31 @@ PROTOCOLS = ("soap", "odata", "sftp")
 
 
 def open_connector(
-    connection: Connection, protocol: str, erp: str, *, cache: Path | None = None
+    connection: Connection,
+    protocol: str,
+    erp: str,
+    *,
+    cache: Path | None = None,
+    budget: Budget = UNLIMITED,
 ) -> Connector:
     """The connector of a protocol for one ERP, not yet signed in; use it as a context manager.
 
     `cache`: a folder where a connector may pin what describes the ERP (a WSDL), kept over runs.
+    `budget`: asked before every request that leaves.
     Raises Misconfigured (code `protocol`) for a protocol that there is no connector for.
     """
     if protocol == "soap":
         from connectors.soap import SoapConnector  # noqa: PLC0415  wire libraries load when needed
 
-        return SoapConnector(connection, erp, cache=cache)
+        return SoapConnector(connection, erp, cache=cache, budget=budget)
     if protocol == "odata":
         from connectors.odata import ODataConnector  # noqa: PLC0415  wire libraries load when needed
 
-        return ODataConnector(connection, erp)
+        return ODataConnector(connection, erp, budget=budget)
     if protocol == "sftp":
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 
-        return SftpConnector(connection, erp)
+        return SftpConnector(connection, erp, budget=budget)
     raise Misconfigured(
         f"there is no connector for the protocol {protocol!r}",
         erp=erp,

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors import odata_page
+from connectors.budget import UNLIMITED, Budget
 from connectors.odata_page import Seen
 from connectors.odata_session import Answer, Limits, Session
 from connectors.protocol import End, Page
@@ -48,11 +49,12 @@ class ODataConnector:
         tries: int = 4,
         longest_wait: float = 5.0,
         deadline: float = 3600.0,
+        budget: Budget = UNLIMITED,
     ) -> None:
         limits = Limits(request_timeout, connect_timeout, tries, longest_wait)
         self._deadline = deadline
         self._erp = erp
-        self._session = Session(connection, erp, limits)
+        self._session = Session(connection, erp, limits, budget)
 
     def __enter__(self) -> Self:
         return self

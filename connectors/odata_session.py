@@ -22,6 +22,7 @@ import msgspec
 import tenacity
 
 from connectors import odata_answers
+from connectors.budget import COUNTED, UNLIMITED, Budget
 from mappings.connection import Connection
 from mappings.errors import BatchRefused, Misconfigured, RateLimited, Transient, WaybillError
 
@@ -58,7 +59,10 @@ class _Grant(msgspec.Struct):
 class Session:
     """HTTP for one connection. Thread-safe; `close` when done."""
 
-    def __init__(self, connection: Connection, erp: str, limits: Limits) -> None:
+    def __init__(
+        self, connection: Connection, erp: str, limits: Limits, budget: Budget = UNLIMITED
+    ) -> None:
+        self.budget = budget
         self.connection = connection
         self.erp = erp
         self.limits = limits
@@ -135,13 +139,15 @@ class Session:
     @contextmanager
     def _open(self, url: str, headers: Mapping[str, str], what: str) -> Iterator[httpx.Response]:
         """An answer whose body is not read yet. A forgotten token is replaced once."""
-        with self._wire(what):
+        with self._wire(what), self.budget.request(what):
             token = self._bearer(stale=None)
             answer = self._send(url, headers, token)
             if answer.status_code == httpx.codes.UNAUTHORIZED and token is not None:
                 answer.close()
                 answer = self._send(url, headers, self._bearer(stale=token))
             try:
+                if answer.status_code in COUNTED:
+                    self.budget.refused(what, answer.status_code)
                 if answer.status_code == httpx.codes.UNAUTHORIZED:
                     raise self._sign_in_refused("401")
                 yield answer
@@ -174,6 +180,8 @@ class Session:
 
     def _refuse(self, answer: httpx.Response, content: bytes, what: str) -> None:
         error = odata_answers.problem(answer, content, what, datetime.now(UTC))
+        if isinstance(error, RateLimited) and error.retry_after:
+            self.budget.pause(error.retry_after)
         if error is not None:
             raise error
 

@@ -17,6 +17,7 @@ from lxml import etree
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 
+from connectors.budget import COUNTED, UNLIMITED, Budget
 from connectors.protocol import End, Page
 from connectors.soap_answer import Answer, ForbiddenError, NotWholeError, Scan, later
 from connectors.soap_faults import SessionExpiredError, Wording, http_date
@@ -64,8 +65,10 @@ class SoapConnector:
         tries: int = _TRIES,
         cache: Path | None = None,
         page_bytes: int = PAGE_BYTES,
+        budget: Budget = UNLIMITED,
     ) -> None:
         self._connection = connection
+        self._budget = budget
         self._erp = erp
         self._timeout = timeout
         self._tries = tries
@@ -188,19 +191,23 @@ class SoapConnector:
     def _call(self, source: SoapSource, request: dict[str, str]) -> tuple[list[bytes], Answer]:
         operation = source.operation
         message = self._wsdl.message(operation, request)
-        deadline = time.monotonic() + self._timeout
         scan = Scan(source)
         kept: list[bytes] = []
         size = 0
         try:
-            with self._http.stream(
-                "POST", self._wsdl.endpoint, content=message.body, headers=message.headers
-            ) as reply:
+            with (
+                self._budget.request(operation),
+                self._http.stream(
+                    "POST", self._wsdl.endpoint, content=message.body, headers=message.headers
+                ) as reply,
+            ):
+                deadline = time.monotonic() + self._timeout
                 at = http_date(reply.headers.get("date"))
                 self._server_at = self._server_at or at
                 media_type = reply.headers.get("content-type", "").lower()
                 wrong = self._words.status(operation, reply.status_code, media_type, reply.headers)
                 if wrong is not None:
+                    self._told(operation, reply.status_code, wrong)
                     raise wrong
                 limit = self._page_bytes if reply.status_code == httpx.codes.OK else _ERROR_BYTES
                 for piece in reply.iter_bytes():  # as they come: a size would wait for it
@@ -241,6 +248,14 @@ class SoapConnector:
             raise self._words.broken(f"{source.operation}: HTTP {status} without a fault", "http")
         if answer.error is not None and answer.error not in source.error_ok:
             raise self._words.business(source.operation, answer.error, answer.error_text or "")
+
+    def _told(self, operation: str, status: int, wrong: Exception) -> None:
+        """Let everybody who calls this account know what the ERP said."""
+        if isinstance(wrong, RateLimited):
+            if wrong.retry_after:
+                self._budget.pause(wrong.retry_after)
+        elif status in COUNTED:
+            self._budget.refused(operation, status)
 
     def _too_large(self, operation: str, limit: int) -> BatchRefused:
         return BatchRefused(
