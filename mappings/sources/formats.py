@@ -16,7 +16,7 @@ Mark = Literal["comma", "point"]
 
 
 class Trailer(Strict):
-    """The last record of a CSV or fixed-width file: proof that the file is whole and adds up."""
+    """The last record of a CSV file: proof that the file is whole and adds up."""
 
     starts_with: str = Field(description="first column of the trailer record, e.g. TRL")
     count: int | None = Field(
@@ -58,6 +58,18 @@ class Cut(Strict):
     length: int = Field(ge=1, description="how many characters")
 
 
+class FixedTrailer(Strict):
+    """The last record of a fixed-width file, cut at places of its own."""
+
+    starts_with: str = Field(description="what the trailer record begins with, e.g. 99")
+    count: Cut | None = Field(default=None, description="where the record count stands")
+    total: Cut | None = Field(default=None, description="where the control total stands")
+    total_of: str | None = Field(default=None, description="column that the total adds up")
+    decimal: Literal["comma", "point", "hundredths"] = Field(
+        default="point", description="how total and column are written; hundredths: no mark"
+    )
+
+
 class FixedFormat(Strict):
     """How a file of fixed-width records is written, a record a line or `width` characters."""
 
@@ -73,11 +85,8 @@ class FixedFormat(Strict):
     starts_with: str | None = Field(
         default=None, description="only records that begin so; the others are told, not read"
     )
-    strip: bool = Field(default=True, description="fill characters (spaces) fall away on the right")
-    trailer: Trailer | None = Field(
-        default=None,
-        description="`count` and `total` are places of `columns`, counted in their order",
-    )
+    strip: bool = Field(default=True, description="spaces that fill a column up fall away")
+    trailer: FixedTrailer | None = None
 
 
 class XmlFormat(Strict):
