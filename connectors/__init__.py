@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from connectors.protocol import Connector
     from mappings.connection import Connection
 
-PROTOCOLS = ("soap", "odata", "sftp")
+PROTOCOLS = ("soap", "odata", "sftp", "files")
 
 
 def open_connector(
@@ -39,6 +39,10 @@ def open_connector(
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 
         return SftpConnector(connection, erp)
+    if protocol == "files":
+        from connectors.folder import FolderConnector  # noqa: PLC0415  as above
+
+        return FolderConnector(connection, erp)
     raise Misconfigured(
         f"there is no connector for the protocol {protocol!r}",
         erp=erp,

@@ -52,9 +52,9 @@ class XmlFormat(Strict):
 
 
 class SftpSource(Strict):
-    """Files in one folder of the server."""
+    """Files in one folder of a server (`sftp`), or of this machine (`files`)."""
 
-    protocol: Literal["sftp"]
+    protocol: Literal["sftp", "files"]
     files: str = Field(description="path with a pattern in its last segment, e.g. out/prices_*.csv")
     format: CsvFormat | XmlFormat = Field(discriminator="kind")
     pick: Literal["latest", "all"] = Field(
