@@ -12,12 +12,14 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
 
 from connectors import odata_page
+from connectors.budget import UNLIMITED, Budget
 from connectors.odata_page import Seen
 from connectors.odata_session import Answer, Limits, Session
 from connectors.protocol import End, Page
@@ -48,11 +50,12 @@ class ODataConnector:
         tries: int = 4,
         longest_wait: float = 5.0,
         deadline: float = 3600.0,
+        budget: Budget = UNLIMITED,
     ) -> None:
         limits = Limits(request_timeout, connect_timeout, tries, longest_wait)
         self._deadline = deadline
         self._erp = erp
-        self._session = Session(connection, erp, limits)
+        self._session = Session(connection, erp, limits, budget)
 
     def __enter__(self) -> Self:
         return self
@@ -80,11 +83,20 @@ class ODataConnector:
         if not isinstance(source, ODataSource):
             message = f"an OData connector cannot read a {source.protocol} source"
             raise TypeError(message)
-        walk = _Walk(self._session, source, since)
+        return (yield from self._pages(_Walk(self._session, source, since)))
+
+    def resume(self, source: Source, since: str | None, after: str) -> Generator[Page, None, End]:
+        """The pages behind an earlier one; see `Resumable`."""
+        if not isinstance(source, ODataSource):
+            message = f"an OData connector cannot read a {source.protocol} source"
+            raise TypeError(message)
+        return (yield from self._pages(_Walk.behind(self._session, source, since, after)))
+
+    def _pages(self, walk: _Walk) -> Generator[Page, None, End]:
         pool = ThreadPoolExecutor(1, thread_name_prefix=f"odata-{self._erp}")
         try:
             coming: Future[tuple[Answer, Seen]] | None
-            coming = pool.submit(walk.get, walk.first_url)
+            coming = pool.submit(walk.get, walk.link or walk.first_url)
             while coming is not None:
                 answer, seen = walk.waited(coming, self._deadline)
                 link = walk.take(answer, seen)
@@ -95,6 +107,7 @@ class ODataConnector:
                     (answer.content,),
                     records=seen.records,
                     declared=seen.declared,
+                    after=None if link is None else walk.place(link),
                 )
         finally:
             # A page that nobody wants any more is not waited for.
@@ -116,6 +129,18 @@ class ODataConnector:
             raise Refused(message, erp=self._erp, code="not_found") from None
 
 
+class _Place(msgspec.Struct):
+    """Where a walk stood behind one of its pages."""
+
+    link: str
+    pages: int
+    read: int
+    declared: int | None
+    cursor: str | None
+    server_at: datetime | None
+    notes: tuple[str, ...]
+
+
 @dataclass
 class _Walk:
     """The way through one entity set: where it began, what came, how it ended."""
@@ -131,7 +156,41 @@ class _Walk:
     opening: Answer | None = None
     waited_for: float = 0.0
     notes: list[str] = field(default_factory=list)
+    link: str | None = None
+    """Where an interrupted read goes on."""
+    server_at: datetime | None = None
     _links: set[str] = field(default_factory=set)
+
+    @classmethod
+    def behind(cls, session: Session, source: ODataSource, since: str | None, place: str) -> _Walk:
+        """The rest of a walk, with all that it knew at `place`."""
+        known = msgspec.json.decode(place, type=_Place)
+        return cls(
+            session,
+            source,
+            since,
+            pages=known.pages,
+            read=known.read,
+            declared=known.declared,
+            cursor=known.cursor,
+            notes=list(known.notes),
+            link=session.url(known.link),
+            server_at=known.server_at,
+        )
+
+    def place(self, link: str) -> str:
+        """What `behind` needs to go on at `link`."""
+        at = self.opening.server_at if self.opening else None
+        place = _Place(
+            link,
+            self.pages,
+            self.read,
+            self.declared,
+            self.cursor,
+            self.server_at or at,
+            tuple(self.notes),
+        )
+        return msgspec.json.encode(place).decode()
 
     @property
     def first_url(self) -> str:
@@ -185,7 +244,12 @@ class _Walk:
         def looked(answer: Answer) -> Seen:
             return odata_page.look(answer.content, self.source.records, self.source.cursor, what)
 
-        return self.session.get_checked(url, self._headers, what, looked)
+        try:
+            return self.session.get_checked(url, self._headers, what, looked)
+        except SourceChanged as error:
+            if error.code == "gone" and self.since is not None and not self.pages:
+                error.code = "cursor_expired"  # the ERP does not know our cursor any more
+            raise
 
     def waited(self, coming: Future[tuple[Answer, Seen]], deadline: float) -> tuple[Answer, Seen]:
         """The page that is coming, once it is there. Transient (`timeout`) past the deadline."""
@@ -206,7 +270,7 @@ class _Walk:
         self.pages += 1
         self.read += seen.records
         self._links.add(answer.url)
-        if self.opening is None:
+        if self.opening is None and self.link is None:
             self.opening = answer
             self.declared = seen.declared
             etag = answer.headers.get("etag") or seen.etag
@@ -231,7 +295,7 @@ class _Walk:
     def end(self) -> End:
         """What the whole walk proved; may ask the server for its count once more."""
         reason = self._gap()
-        server_at = None if self.opening is None else self.opening.server_at
+        server_at = self.server_at if self.opening is None else self.opening.server_at
         return End(
             complete=reason is None,
             reason=reason or f"{self.read} records in {self.pages} pages, as declared",

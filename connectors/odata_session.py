@@ -22,6 +22,7 @@ import msgspec
 import tenacity
 
 from connectors import odata_answers
+from connectors.budget import COUNTED, UNLIMITED, Budget
 from mappings.connection import Connection
 from mappings.errors import BatchRefused, Misconfigured, RateLimited, Transient, WaybillError
 
@@ -58,7 +59,10 @@ class _Grant(msgspec.Struct):
 class Session:
     """HTTP for one connection. Thread-safe; `close` when done."""
 
-    def __init__(self, connection: Connection, erp: str, limits: Limits) -> None:
+    def __init__(
+        self, connection: Connection, erp: str, limits: Limits, budget: Budget = UNLIMITED
+    ) -> None:
+        self.budget = budget
         self.connection = connection
         self.erp = erp
         self.limits = limits
@@ -68,6 +72,7 @@ class Session:
         )
         authority = connection.extra.get("ca_file")
         self._client = httpx.Client(
+            limits=httpx.Limits(keepalive_expiry=2.0),  # an old connection may be half closed
             timeout=httpx.Timeout(limits.request_timeout, connect=limits.connect_timeout),
             follow_redirects=False,
             verify=ssl.create_default_context(cafile=authority) if authority else True,
@@ -111,6 +116,57 @@ class Session:
 
         return self._trying(once)
 
+    def send_once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, what: str
+    ) -> httpx.Response:
+        """One request with its whole answer, whatever its status; nothing is tried again.
+
+        A forgotten token is replaced once: a 401 says that nothing was done. Signing in raises as
+        `get` does, and then nothing has left; the request itself raises httpx's own errors.
+        """
+        with self._wire(what):
+            token = self._bearer(stale=None)
+        request = self._client.build_request(method, url, headers=dict(headers), content=body)
+        answer = self._whole(self._signed(request, token))
+        if answer.status_code == httpx.codes.UNAUTHORIZED and token is not None:
+            with self._wire(what):
+                token = self._bearer(stale=token)
+            request = self._client.build_request(method, url, headers=dict(headers), content=body)
+            answer = self._whole(self._signed(request, token))
+        return answer
+
+    def _whole(self, request: httpx.Request) -> httpx.Response:
+        """The answer with all of its body, in the time of one request however it trickles."""
+        until = time.monotonic() + self.limits.request_timeout
+        content = bytearray()
+        answer = self._client.send(request, stream=True)
+        try:
+            for piece in answer.iter_bytes():
+                content += piece
+                if time.monotonic() > until or len(content) > self.limits.largest_answer:
+                    message = "the answer did not end"
+                    raise httpx.ReadTimeout(message, request=request)
+        finally:
+            answer.close()
+        kept = [(n, v) for n, v in answer.headers.items() if n != "content-encoding"]
+        return httpx.Response(
+            answer.status_code, headers=kept, content=bytes(content), request=request
+        )
+
+    def _signed(self, request: httpx.Request, token: str | None) -> httpx.Request:
+        login = self.connection.login
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        elif login:
+            basic = httpx.BasicAuth(login, self.connection.password or "")
+            request = next(basic.sync_auth_flow(request))
+        return request
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text of this session that must never be shown."""
+        return (*self.connection.secrets, *((self._token,) if self._token else ()))
+
     def stream(self, url: str, what: str) -> Iterator[bytes]:
         """The bytes of a file as they come. Only its start is tried again.
 
@@ -135,13 +191,15 @@ class Session:
     @contextmanager
     def _open(self, url: str, headers: Mapping[str, str], what: str) -> Iterator[httpx.Response]:
         """An answer whose body is not read yet. A forgotten token is replaced once."""
-        with self._wire(what):
+        with self._wire(what), self.budget.request(what):
             token = self._bearer(stale=None)
             answer = self._send(url, headers, token)
             if answer.status_code == httpx.codes.UNAUTHORIZED and token is not None:
                 answer.close()
                 answer = self._send(url, headers, self._bearer(stale=token))
             try:
+                if answer.status_code in COUNTED:
+                    self.budget.refused(what, answer.status_code)
                 if answer.status_code == httpx.codes.UNAUTHORIZED:
                     raise self._sign_in_refused("401")
                 yield answer
@@ -174,6 +232,8 @@ class Session:
 
     def _refuse(self, answer: httpx.Response, content: bytes, what: str) -> None:
         error = odata_answers.problem(answer, content, what, datetime.now(UTC))
+        if isinstance(error, RateLimited) and error.retry_after:
+            self.budget.pause(error.retry_after)
         if error is not None:
             raise error
 

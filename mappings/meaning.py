@@ -17,9 +17,11 @@ from mappings.chains import chain_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
+from mappings.outbound_meaning import AnswerField, outbound_faults
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
+from mappings.trust import NEVER
 from mappings.vocabulary import Feed, Field, Part
 
 _VERSION = Field("version", "instant", "-", "instant of the last change")
@@ -44,6 +46,7 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
     for index, window in enumerate(_list(tree.get("windows"))):
         if isinstance(window, str) and (said := window_fault(window)):
             yield Fault(("windows", index), f"{said}.")
+    yield from _limits(_dict(tree.get("limits")))
     yield from _refers(tree.get("refers"), ("refers",))
     lookups = _dict(tree.get("lookups"))
     for name, raw in _dict(tree.get("feeds")).items():
@@ -54,6 +57,11 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
             yield from _feed(
                 FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
             )
+    for found in outbound_faults(tree, lookups):
+        if isinstance(found, AnswerField):
+            yield from _field(found.field, found.given, found.place, lookups)
+        else:
+            yield Fault(*found)
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -68,6 +76,7 @@ def _feed(
     schedule = raw.get("schedule")
     if isinstance(schedule, str) and (said := cron_fault(schedule, zone)):
         yield Fault((*place, "schedule"), f"{said}.")
+    yield from _trust(raw, place, zone)
     yield from _refers(raw.get("refers"), (*place, "refers"))
     yield from _guards(raw.get("guards"), (*place, "guards"))
     main = feed.part(feed.main)
@@ -90,6 +99,20 @@ def _feed(
                 yield Fault(here, f"cannot be there while {part.parent} is absent.")
             yield from _where(part, given, here)
             yield from _part(part, given, here, lookups)
+
+
+def _trust(raw: dict[str, Tree], place: Place, zone: str | None) -> Iterator[Fault]:
+    """What a delta misses, and when a sweep makes up for it."""
+    if raw.get("mode") == "snapshot":
+        for word in ("misses", "sweep"):
+            if word in raw:
+                yield Fault(
+                    (*place, word), f"a snapshot reads everything each time. Remove `{word}`."
+                )
+        return
+    sweep = raw.get("sweep")
+    if isinstance(sweep, str) and sweep != NEVER and (said := cron_fault(sweep, zone)):
+        yield Fault((*place, "sweep"), f"{said}; or write `never`.")
 
 
 def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
@@ -215,6 +238,17 @@ def _guards(raw: Tree | None, place: Place) -> Iterator[Fault]:
             continue
         if not inside:
             yield Fault((*place, name), f"must be a share between 0 and 1, not {text}.")
+
+
+def _limits(raw: dict[str, Tree]) -> Iterator[Fault]:
+    reserve, concurrent = str(raw.get("reserve", "0")), str(raw.get("concurrent", ""))
+    if not reserve.isdecimal() or int(reserve) == 0:
+        return
+    if not concurrent or (concurrent.isdecimal() and int(reserve) >= int(concurrent)):
+        yield Fault(
+            ("limits", "reserve"),
+            "must be less than `concurrent`: else the feeds would never get a turn.",
+        )
 
 
 def _refers(raw: Tree | None, place: Place) -> Iterator[Fault]:

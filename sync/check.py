@@ -1,7 +1,8 @@
 """Would it work? The mapping, the connection and one sample page of each source, end to end.
 
 Raw → mapped → judged, with counts and one example a reason, and the remedy where something is
-wrong. Must not: land, stage or load anything, or write to the database.
+wrong. Must not: land, stage or load anything, or write to the database (its requests count in the
+account's budget like everybody's).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mappings.errors import WaybillError
 from mappings.feeds import FEEDS
 from mappings.spec import ErpMapping
 from quality.checks import judge
+from sync.budget import erp_budget, look
 from sync.connection import resolve
 from sync.context import Context
 from sync.progress import Progress, silent
@@ -33,11 +35,19 @@ Row = dict[str, Any]
 def check(ctx: Context, erp: str, *, progress: Progress = silent) -> Row:
     """What was found about one ERP. Raises nothing that can be told in the result.
 
+    `limits`: the account's budget as it is now (`sync.budget.look`).
     `state`: `ok`, `rejects` (a sample record would be quarantined) or `error`; `connection`: the
     server's answer; `sources`: per source `feed`, `part`, `state`, `page`, `read`, `rejected`,
     `reasons` (`code`, `field`, `says`, `records`, `example`), `error`.
     """
-    found: Row = {"erp": erp, "state": "ok", "connection": None, "error": None, "sources": []}
+    found: Row = {
+        "erp": erp,
+        "state": "ok",
+        "connection": None,
+        "error": None,
+        "limits": None,
+        "sources": [],
+    }
     try:
         mapping = ctx.erp(erp)
         connection = resolve(ctx.settings, mapping.connection)
@@ -49,13 +59,15 @@ def check(ctx: Context, erp: str, *, progress: Progress = silent) -> Row:
         protocols = dict.fromkeys(reading.plan.source.protocol for _, reading in sources)
         done = 0
         for protocol in protocols:
-            with open_connector(connection, protocol, erp) as connector:
+            budget = erp_budget(ctx, erp, "bulk", patience=10.0)
+            with open_connector(connection, protocol, erp, budget=budget) as connector:
                 found["connection"] = connector.check()
                 for feed, reading in sources:
                     if reading.plan.source.protocol == protocol:
                         found["sources"].append(_source(mapping, feed, reading, connector))
                         done += 1
                         progress("check", done, len(sources))
+        found["limits"] = look(ctx, erp)
     except WaybillError as error:
         found["state"], found["error"] = "error", str(error.located(erp, None))
         return found

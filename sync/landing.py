@@ -123,6 +123,19 @@ class Landing:
         if self._fs.exists(path):
             self._fs.rm(path, recursive=True)
 
+    def keep_pages(self, folder: str, files: set[str]) -> None:
+        """Of a pull that has not been sealed, drop every file but these."""
+        path = f"{self._root}/{folder}"
+        for found in self._fs.ls(path, detail=False) if self._fs.exists(path) else ():
+            if str(found).rsplit("/", 1)[-1] not in files:
+                self._fs.rm(found)
+
+    def remove_page(self, folder: str, file: str) -> None:
+        """Drop one page of a pull that has not been sealed: its source is read again."""
+        path = f"{self._root}/{folder}/{file}"
+        if self._fs.exists(path):
+            self._fs.rm(path)
+
     def write_document(self, content: Iterable[bytes]) -> Landed:
         """Store a document under its SHA-256; the same bytes are stored once."""
         digest, size, pieces = hashlib.sha256(), 0, []

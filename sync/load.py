@@ -42,6 +42,7 @@ from portal_db.ledger import (
     supersede_open,
 )
 from portal_db.staging import Staging, drop_orphans
+from sync import sweep
 from sync.context import Context, declared
 from sync.guarding import Judgement, judge_delta
 from sync.intake import Intake, Only, take_in
@@ -383,6 +384,8 @@ class _Run:
                 if complete.get(part.parent or part.name) and self.scope.field is None:
                     quarantine.resolve_gone(connection, staging, part, batch)
             judgement.store(connection, self.run_id)
+            if batch.sweep is not None and self.order.only is None:
+                sweep.record(self.ctx, connection, staging, batch, complete, judgement.parts)
             if self.order.only is None:
                 note_page_records(connection, batch.id, settling.intake.pages)
             self._close(

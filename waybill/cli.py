@@ -40,6 +40,7 @@ _COMMANDS = {
         "runs": "waybill.cli_look",
         "run": "waybill.cli_look",
         "batches": "waybill.cli_look",
+        "limits": "waybill.cli_look",
         "explain": "waybill.cli_explain",
         "quarantine": "waybill.cli_quarantine",
     },
@@ -47,6 +48,9 @@ _COMMANDS = {
         "release": "waybill.cli_act",
         "refuse": "waybill.cli_act",
         "replay": "waybill.cli_act",
+    },
+    "Prove": {
+        "audit": "waybill.cli_audit",
     },
     "House": {
         "db-url": "waybill.cli_run",

@@ -33,17 +33,23 @@ _STEP_SAYS = {
 @click.command()
 @click.argument("erp")
 @click.argument("feed", required=False)
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Read a delta feed as a whole and compare: finds what its deltas have missed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The outcomes as JSON.")
 @click.pass_obj
-def sync(settings: Settings, erp: str, feed: str | None, *, as_json: bool) -> None:
+def sync(settings: Settings, erp: str, feed: str | None, *, sweep: bool, as_json: bool) -> None:
     """Run one feed, or all feeds of an ERP, now and without Airflow.
 
     The same steps as the DAGs: pull, load, reconcile. Feeds that others require come first; a
     required feed of another ERP must have been loaded before. Goes on with the next feed when one
-    fails, and says so at the end.
+    fails, and says so at the end. With --sweep: the delta first, then everything; without FEED,
+    every feed of the ERP that sends deltas.
     """
     from mappings.errors import WaybillError  # noqa: PLC0415 - heavy
-    from sync.feed import sync_feed  # noqa: PLC0415 - heavy
+    from sync.feed import sweep_feed, sync_feed  # noqa: PLC0415 - heavy
     from sync.order import in_order  # noqa: PLC0415 - heavy
     from waybill.cli import exit_code  # noqa: PLC0415 - heavy
     from waybill.installation import opened  # noqa: PLC0415 - heavy
@@ -54,10 +60,13 @@ def sync(settings: Settings, erp: str, feed: str | None, *, as_json: bool) -> No
         if feed is not None:
             context.feed(erp, feed)
         wanted = in_order(context, [erp]) if feed is None else [(erp, feed)]
+        if sweep and feed is None:
+            wanted = [one for one in wanted if context.feed(*one).mode == "delta"]
+        run = sweep_feed if sweep else sync_feed
         for one_erp, one_feed in wanted:
             try:
                 with drawn(f"{one_erp}/{one_feed}") as progress:
-                    outcome = sync_feed(context, one_erp, one_feed, progress=progress)
+                    outcome = run(context, one_erp, one_feed, progress=progress)
             except WaybillError as error:
                 if len(wanted) == 1:
                     raise
@@ -171,6 +180,9 @@ def _print_check(found: dict[str, Any]) -> None:
     click.secho(f"{found['erp']}: {found['state']}", bold=True)
     if found["connection"]:
         click.echo(f"connection: {found['connection']}")
+    limits = found["limits"]
+    if limits and limits["state"] != "open":
+        click.secho(f"budget: {limits['state']}; see `waybill limits {found['erp']}`", fg="yellow")
     if found["error"]:
         click.secho(found["error"], fg="red")
     if found["sources"]:
