@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mappings.connection import Connection
     from mappings.targets import Target
 
-PROTOCOLS = ("soap", "odata", "sftp")
+PROTOCOLS = ("soap", "odata", "sftp", "files")
 
 
 def open_connector(
@@ -71,6 +71,10 @@ def open_connector(
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 
         return SftpConnector(connection, erp, budget=budget)
+    if protocol == "files":
+        from connectors.folder import FolderConnector  # noqa: PLC0415  as above
+
+        return FolderConnector(connection, erp)
     raise Misconfigured(
         f"there is no connector for the protocol {protocol!r}",
         erp=erp,

@@ -40,9 +40,9 @@ __all__ = [
 
 
 class SftpSource(Strict):
-    """Files in one folder of the server."""
+    """Files in one folder of a server (`sftp`), or of this machine (`files`)."""
 
-    protocol: Literal["sftp"]
+    protocol: Literal["sftp", "files"]
     files: str = Field(description="path with a pattern in its last segment, e.g. out/prices_*.csv")
     format: FileFormat
     unpack: Unpack | None = Field(default=None, description="the files are packed")
