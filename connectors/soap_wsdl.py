@@ -153,16 +153,16 @@ class Wsdl:
 
     def _with_any(self, operation: Operation, told: dict[str, Any]) -> dict[str, Any]:
         """Elements that only the operation's xsd:any can take, as elements."""
-        try:
-            elements = operation.input.body.type.elements
-        except AttributeError:
+        body = operation.input.body if operation.input else None
+        elements = getattr(getattr(body, "type", None), "elements", None)
+        if body is None or elements is None:
             return told
         declared = {name for name, _ in elements}
         others = [name for name, element in elements if isinstance(element, zeep.xsd.Any)]
         unknown = [name for name in told if name not in declared]
         if not others or not unknown:
             return told
-        uri = operation.input.body.qname.namespace
+        uri = body.qname.namespace
         return {name: value for name, value in told.items() if name in declared} | {
             others[0]: [_element(uri, name, told[name]) for name in unknown]
         }

@@ -49,7 +49,7 @@ def check(ctx: Context, erp: str, *, progress: Progress = silent) -> Row:
         protocols = dict.fromkeys(reading.plan.source.protocol for _, reading in sources)
         done = 0
         for protocol in protocols:
-            with open_connector(connection, protocol, erp) as connector:
+            with open_connector(connection, protocol, erp, cache=ctx.settings.cache) as connector:
                 found["connection"] = connector.check()
                 for feed, reading in sources:
                     if reading.plan.source.protocol == protocol:

@@ -123,6 +123,10 @@ class Landing:
         if self._fs.exists(path):
             self._fs.rm(path, recursive=True)
 
+    def remove_page(self, folder: str, file: str) -> None:
+        """Drop one page of a pull that is under way."""
+        self._fs.rm(f"{self._root}/{folder}/{file}")
+
     def write_document(self, content: Iterable[bytes]) -> Landed:
         """Store a document under its SHA-256; the same bytes are stored once."""
         digest, size, pieces = hashlib.sha256(), 0, []

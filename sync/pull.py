@@ -145,6 +145,7 @@ class _Landed:
     def __init__(self) -> None:
         self.pages: list[PageRow] = []
         self.declared: list[int | None] = []
+        self.same: list[str] = []
         self.ends: dict[str, End] = {}
         self.files: list[dict[str, Any]] = []
         self.cursor_from: str | None = None
@@ -171,7 +172,7 @@ def _land(
             protocol = reading.plan.source.protocol
             if protocol not in open_connectors:
                 open_connectors[protocol] = stack.enter_context(
-                    open_connector(connection, protocol, mapping.erp)
+                    open_connector(connection, protocol, mapping.erp, cache=ctx.settings.cache)
                 )
             start = None
             if feed_mapping.mode == "delta" and reading.part in since:
@@ -204,6 +205,9 @@ def _land_source(
         except StopIteration as stop:
             end: End = stop.value
             return end
+        if page.restart:
+            total, records = None, 0
+            _forget(ctx, folder, reading.part, landed)
         number = len(landed.pages) + 1
         written = ctx.landing.write_page(folder, number, page.name, _counted(page.content))
         landed.pages.append(
@@ -218,9 +222,18 @@ def _land_source(
             )
         )
         landed.declared.append(page.declared)
+        landed.same.append(page.same or written.sha256)
         total = page.declared if page.declared is not None else total
         records += page.records or 0
         progress("pull", records or number, total if records else None)
+
+
+def _forget(ctx: Context, folder: str, part: str, landed: _Landed) -> None:
+    """The connector began anew: what it had handed out of this part comes once more."""
+    while landed.pages and landed.pages[-1].part == part:
+        ctx.landing.remove_page(folder, landed.pages.pop().file)
+        landed.declared.pop()
+        landed.same.pop()
 
 
 def _counted(content: Iterable[bytes]) -> Iterator[bytes]:
@@ -247,8 +260,8 @@ def _seal(
             cursors[part] = later(cursors.get(part, end.cursor), end.cursor)
     server_at = min((e.server_at for e in ends.values() if e.server_at), default=None)
     content = hashlib.sha256()
-    for page in landed.pages:
-        content.update(f"{page.part}\n{page.sha256}\n".encode())
+    for page, same in zip(landed.pages, landed.same, strict=True):
+        content.update(f"{page.part}\n{same}\n".encode())
     manifest = {
         "erp": mapping.erp,
         "batch": batch_id,
@@ -273,8 +286,11 @@ def _seal(
                 "bytes": p.bytes,
                 "records": p.records,
                 "declared": declared_count,
+                "same": same,
             }
-            for p, declared_count in zip(landed.pages, landed.declared, strict=True)
+            for p, declared_count, same in zip(
+                landed.pages, landed.declared, landed.same, strict=True
+            )
         ],
         "documents": landed.files,
     }
