@@ -17,6 +17,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from connectors import tls
 from connectors.budget import COUNTED, Budget
+from connectors.formats.mime import Multipart, MultipartError, boundary_of
 from connectors.formats.xml_feed import DoctypeError
 from connectors.soap_answer import Answer, NotWholeError, Scan
 from connectors.soap_body import Body
@@ -202,7 +203,7 @@ class Service:
             raise self._words.broken(
                 f"{operation}: the transfer broke ({type(error).__name__})", "transfer"
             ) from None
-        except NotWholeError as error:
+        except (NotWholeError, MultipartError) as error:
             raise self._words.broken(
                 f"{operation}: the answer is not whole XML ({error})", "truncated"
             ) from None
@@ -217,6 +218,8 @@ class Service:
         return body, answer, at
 
     def _take(self, operation: str, reply: httpx.Response, scan: Scan, body: Body) -> None:
+        boundary = boundary_of(reply.headers.get("content-type", ""))
+        parts = Multipart(boundary) if boundary else None
         deadline = time.monotonic() + self._limits.timeout
         good = reply.status_code == httpx.codes.OK
         limit = self._limits.page_bytes if good else _ERROR_BYTES
@@ -231,7 +234,14 @@ class Service:
                 )
             if time.monotonic() > deadline:
                 raise self._too_late(operation)
-            scan.feed(piece)
+            if parts is None:
+                scan.feed(piece)
+            else:
+                for number, envelope in parts.feed(piece):
+                    if number == 0:
+                        scan.feed(envelope)
+        if parts is not None and not parts.ended:
+            raise NotWholeError("the last boundary is missing")
 
     def _judge_status(self, operation: str, reply: httpx.Response) -> None:
         """Raise what the status and the media type say; the body is not looked at yet."""

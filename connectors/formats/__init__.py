@@ -54,7 +54,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
 
 def _reader(source: Source) -> Reader:
     if isinstance(source, SoapSource):
-        kind = "xml"
+        kind = "xml" if source.payload is None else "payload"
     elif isinstance(source, ODataSource):
         kind = "json"
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import pyarrow as pa
 from lxml import etree
 
+from connectors.formats.mime import envelope_of
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk
 from connectors.formats.xml_feed import DoctypeError, RecordFeed
 from connectors.formats.xml_paths import (
@@ -52,7 +53,7 @@ def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) ->
     rows = _Rows(plan, page, first)
     feed = RecordFeed(record_path(plan.source), wanted=rows.wanted, asked=rows.asked)
     try:
-        for found in _records(content, feed):
+        for found in _records(envelope_of(content), feed):
             rows.add(found)
             if rows.full:
                 yield from rows.chunks()

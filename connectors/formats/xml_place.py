@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, Final
 from xml.parsers import expat
 
+from connectors.formats.mime import Envelope
 from connectors.formats.xml_paths import Segment, namespaces_of, record_path, segments
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
         path += segments(records, namespaces_of(plan.source))
     search = _Search(path, number)
     size = 0
-    while search.end is None and (data := content.read(_FEED)):
+    envelope = Envelope(content)
+    while search.end is None and (data := envelope.read(_FEED)):
         size += len(data)
         search.feed(data)
     if search.end is None and search.closing:
@@ -32,7 +34,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
     if search.start is None or search.end is None:
         message = f"the page has no {part} record number {number}"
         raise LookupError(message)
-    return search.start, search.end
+    return envelope.start + search.start, envelope.start + search.end
 
 
 class _Search:
