@@ -88,7 +88,7 @@ class Scan:
     def close(self) -> Answer:
         """What was found, once all bytes were fed."""
         try:
-            for found in self._feed.close():
+            for found in (*self._feed.rest(), *self._feed.close()):
                 self._look(found)
         except etree.XMLSyntaxError as error:
             raise NotWholeError(str(error.msg)) from None

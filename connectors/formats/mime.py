@@ -10,7 +10,7 @@ from email.message import Message
 from typing import BinaryIO, Final, cast
 
 from python_multipart import MultipartParser
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 
 from mappings.errors import BatchRefused
 
@@ -33,23 +33,26 @@ class Multipart:
         """Of each part so far, names in lower case."""
         self.ended = False
         """The closing boundary was seen."""
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": lambda: self.headers.append({}),
-                "on_header_field": self._field,
-                "on_header_value": self._content,
-                "on_header_end": self._header,
-                "on_part_data": self._data,
-                "on_end": self._end,
-            },
-        )
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": lambda: self.headers.append({}),
+                    "on_header_field": self._field,
+                    "on_header_value": self._content,
+                    "on_header_end": self._header,
+                    "on_part_data": self._data,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError as error:
+            raise MultipartError(str(error)) from None
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """What these bytes add. Raises MultipartError."""
         try:
             self._parser.write(data)
-        except MultipartParseError as error:
+        except FormParserError as error:
             raise MultipartError(str(error)) from None
         found, self._found = self._found, []
         yield from found
@@ -98,7 +101,7 @@ class Envelope:
         opened = first.lstrip(b"\r\n")
         if opened.startswith(b"--"):
             boundary = opened[2:].split(b"\r\n", 1)[0]
-            self._multipart = Multipart(boundary)
+            self._multipart = _multipart(boundary)
             self.start = first.find(b"\r\n\r\n") + 4
             self._kept = b"".join(self._of(first))
 
@@ -127,6 +130,13 @@ class Envelope:
                     yield piece
         except MultipartError:
             raise _cut() from None
+
+
+def _multipart(boundary: bytes) -> Multipart:
+    try:
+        return Multipart(boundary)
+    except MultipartError:
+        raise _cut() from None
 
 
 def envelope_of(page: BinaryIO) -> BinaryIO:

@@ -68,6 +68,12 @@ def _extract(content: BinaryIO, path: tuple[Segment, ...], target: IO[bytes]) ->
         while data := content.read(_FEED):
             search.parser.Parse(data, False)
         search.parser.Parse(b"", True)
+    except (LookupError, ValueError) as error:
+        raise BatchRefused(
+            f"the XML is in an encoding that cannot be read here ({error})",
+            code="encoding",
+            remedy="Ask the ERP's owner for UTF-8.",
+        ) from None
     except expat.ExpatError as error:
         raise BatchRefused(
             f"the XML is not well-formed (line {error.lineno}, column {error.offset + 1}): "

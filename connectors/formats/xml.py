@@ -261,6 +261,10 @@ def _records(content: BinaryIO, feed: RecordFeed) -> Iterator[etree._Element | S
             since = 0
         if since > RECORD_BYTES:
             raise _endless(since)
+    for found in feed.rest():
+        if feed.is_record(found):
+            yield found
+            feed.free(found)
     for found in _ended(feed, tail):
         if feed.is_record(found):
             yield found

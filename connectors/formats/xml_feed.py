@@ -26,6 +26,9 @@ _HELD: Final = 1024 * 1024
 _MISSES: Final = 64
 """After so many records that no pattern could read, as long as they are the most, none is tried."""
 _SHAPES: Final = 64
+_PROLOG: Final = 4096
+UNKNOWN_ENCODING: Final = 32
+"""libxml2's code for it."""
 _PLACE: Final = re.compile(r", line \d+, column \d+$")
 _known: OrderedDict[Hashable, Shape] = OrderedDict()
 """Shapes over pages: a list of many pages is written alike in all of them."""
@@ -43,6 +46,9 @@ class RecordFeed:
     as an element. Raises etree.XMLSyntaxError with the position in the whole document.
     """
 
+    patterns = True
+    """False: every record goes through the parser. For fuzzing one against the other."""
+
     def __init__(
         self,
         path: tuple[Segment, ...],
@@ -57,7 +63,8 @@ class RecordFeed:
         self._parser = etree.XMLPullParser(
             events=("end",),
             tag=tuple(filters) or "{}none",
-            resolve_entities=False,
+            # an entity that nobody declared is an error; left unresolved it would cut a text short
+            resolve_entities="internal",
             no_network=True,
             load_dtd=False,
             huge_tree=True,
@@ -68,10 +75,11 @@ class RecordFeed:
         self._asked = asked
         self._names = "|".join(map(re.escape, path[-1].local.split("|"))).encode()
         self._start = re.compile(rb"<((?:[^\s<>/&=\"'!?]+:)?(?:%b))(?=[\s>])" % self._names)
-        self._off = wanted is None or self._whole
+        self._off = wanted is None or self._whole or not self.patterns
         self._list: etree._Element | None = None
         self._shape: Shape | None = None
         self._place: Hashable = None
+        self._prolog = b""
         self._rest = b""
         self._next_to_record = False
         """The parser has just ended a record and got nothing since."""
@@ -103,15 +111,20 @@ class RecordFeed:
             yield from self._one(buffer[start.start() : end])
             at = end
 
-    def close(self) -> Iterator[etree._Element]:
-        """What ended with the last bytes. Raises DoctypeError."""
+    def rest(self) -> Iterator[etree._Element]:
+        """What ended within bytes that were held back; to be asked for before `close`."""
         rest, self._rest = self._rest, b""
         if rest:
             yield from self._given(rest)
+
+    def close(self) -> Iterator[etree._Element]:
+        """The record, where it is the root. Raises DoctypeError; an error here may be a cut."""
         try:
             root = self._parser.close()
         except etree.XMLSyntaxError as error:
             raise self._position.corrected(error) from None
+        except LookupError as error:
+            raise etree.XMLSyntaxError(str(error), UNKNOWN_ENCODING, 1, 1) from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise DoctypeError
         if self._whole:
@@ -221,10 +234,16 @@ class RecordFeed:
         return True
 
     def _feed(self, data: bytes) -> None:
+        if len(self._prolog) < _PROLOG:
+            self._prolog += data[:_PROLOG]
         try:
             self._parser.feed(data)
         except etree.XMLSyntaxError as error:
+            if b"<!DOCTYPE" in self._prolog:  # its entities: too many, or from elsewhere
+                raise DoctypeError from None
             raise self._position.corrected(error) from None
+        except LookupError as error:  # the name of an encoding that nobody knows
+            raise etree.XMLSyntaxError(str(error), UNKNOWN_ENCODING, 1, 1) from None
         self._position.fed(data)
 
     def _first_of_body(self, root: etree._Element) -> etree._Element | None:
