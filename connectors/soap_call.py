@@ -19,7 +19,7 @@ from connectors import tls
 from connectors.budget import COUNTED, Budget
 from connectors.formats.mime import Multipart, MultipartError, boundary_of
 from connectors.formats.xml_feed import DoctypeError
-from connectors.soap_answer import Answer, NotWholeError, Scan
+from connectors.soap_answer import Answer, EncodingError, NotWholeError, Scan
 from connectors.soap_body import Body
 from connectors.soap_faults import SessionExpiredError, Wording, http_date
 from connectors.soap_sign_in import sign_in_of
@@ -206,6 +206,13 @@ class Service:
         except (NotWholeError, MultipartError) as error:
             raise self._words.broken(
                 f"{operation}: the answer is not whole XML ({error})", "truncated"
+            ) from None
+        except EncodingError as error:
+            raise BatchRefused(
+                f"{operation}: the answer is not in the encoding that it declares ({error})",
+                erp=self._erp,
+                code="encoding",
+                remedy="Ask the ERP's owner to declare the encoding it writes.",
             ) from None
         except DoctypeError:
             raise BatchRefused(

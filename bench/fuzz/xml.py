@@ -23,7 +23,7 @@ from bench.fuzz.mutate import one
 from connectors.formats import locate, read_page
 from connectors.formats.raw import Broken, ChildPlan, RawChunk, ReadPlan
 from connectors.formats.xml_feed import DoctypeError, RecordFeed
-from connectors.soap_answer import NotWholeError, Scan
+from connectors.soap_answer import EncodingError, NotWholeError, Scan
 from mappings.errors import WaybillError
 from mappings.sources import SftpSource, SoapSource
 
@@ -144,7 +144,7 @@ def scanned(target: Target, data: bytes) -> int | None:
     try:
         scan.feed(data)
         return scan.close().records
-    except (NotWholeError, DoctypeError):
+    except (NotWholeError, EncodingError, DoctypeError):
         return None
 
 

@@ -27,6 +27,8 @@ _MISSES: Final = 64
 """After so many records that no pattern could read, as long as they are the most, none is tried."""
 _SHAPES: Final = 64
 _PROLOG: Final = 4096
+ENCODING_ERRORS: Final = frozenset({31, 32, 81, 6000, 6003})
+"""libxml2's codes for bytes that are not what was declared."""
 UNKNOWN_ENCODING: Final = 32
 """libxml2's code for it."""
 _PLACE: Final = re.compile(r", line \d+, column \d+$")
@@ -42,8 +44,9 @@ class RecordFeed:
     """Feed it bytes, take what ended, then `close` it.
 
     `path`: from the document's root to a record. `tags`: further elements whose end is told, as
-    lxml writes tags. `asked`: identifies `wanted` over pages; without `wanted` every record comes
-    as an element. Raises etree.XMLSyntaxError with the position in the whole document.
+    lxml writes tags. `asked`: identifies `wanted` over pages, for shapes to be kept; without
+    `wanted` every record comes as an element. Raises etree.XMLSyntaxError with the position in
+    the whole document.
     """
 
     patterns = True
@@ -127,6 +130,7 @@ class RecordFeed:
             raise etree.XMLSyntaxError(str(error), UNKNOWN_ENCODING, 1, 1) from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise DoctypeError
+        self._remember()
         if self._whole:
             record = root if len(self._path) == 1 else self._first_of_body(root)
             if record is not None:
@@ -227,11 +231,15 @@ class RecordFeed:
         if shape is None:
             return self._shape is not None
         self._shape = shape
-        if self._asked is not None:
-            _known[place] = shape
-            while len(_known) > _SHAPES:
-                _known.popitem(last=False)
         return True
+
+    def _remember(self) -> None:
+        """Keep the shape for further pages: not before this one has proved to be well-formed."""
+        if self._asked is None or self._shape is None:
+            return
+        _known[self._place] = self._shape
+        while len(_known) > _SHAPES:
+            _known.popitem(last=False)
 
     def _feed(self, data: bytes) -> None:
         if len(self._prolog) < _PROLOG:
@@ -256,14 +264,14 @@ class RecordFeed:
 
 
 class _Position:
-    """Where in the whole document the parser stands, that did not see the stretches."""
+    """Where in the whole document something is that the parser met, without the stretches."""
 
     def __init__(self) -> None:
-        self._lines_fed = 0
-        self._lines_cut = 0
+        self._line = 1
         self._on_line = 0
-        self._shift = 0
-        """Bytes by which a column on the parser's present line is too small."""
+        """Bytes of its present line that the parser has had."""
+        self._cuts: list[tuple[int, int, int, int]] = []
+        """(the parser's line, bytes of it before the cut, lines cut, bytes cut behind them)."""
 
     def fed(self, data: bytes) -> None:
         """The parser has had these bytes."""
@@ -271,23 +279,24 @@ class _Position:
         if newline < 0:
             self._on_line += len(data)
         else:
-            self._lines_fed += data.count(b"\n")
+            self._line += data.count(b"\n")
             self._on_line = len(data) - newline - 1
-            self._shift = 0
 
     def cut(self, data: bytes) -> None:
         """These bytes were kept from it."""
         newline = data.rfind(b"\n")
-        if newline < 0:
-            self._shift += len(data)
-        else:
-            self._lines_cut += data.count(b"\n")
-            self._shift = len(data) - newline - 1 - self._on_line
+        tail = len(data) - newline - 1
+        self._cuts.append((self._line, self._on_line, data.count(b"\n"), tail))
 
     def corrected(self, error: etree.XMLSyntaxError) -> etree.XMLSyntaxError:
         """The error with its place in the whole document."""
         line, column = error.position
-        if line == self._lines_fed + 1:
-            column += self._shift
+        lines = shift = 0
+        for cut_line, before, newlines, tail in self._cuts:
+            if (cut_line, before) >= (line, column):
+                break
+            lines += newlines
+            if cut_line == line:
+                shift = tail - before if newlines else shift + tail
         message = _PLACE.sub("", error.msg or "")
-        return etree.XMLSyntaxError(message, error.code, line + self._lines_cut, column)
+        return etree.XMLSyntaxError(message, error.code, line + lines, column + shift)

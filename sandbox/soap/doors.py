@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from lxml import etree
@@ -71,7 +73,7 @@ class Door:
         with self._lock:
             self.most_sessions = max(self.most_sessions, len(self.sessions) + 1)
             if len(self.sessions) >= self._habits.sessions:
-                raise RefusalError("ExceededSessionLimitExceeded", "too many sessions")
+                raise RefusalError("SessionLimitExceeded", "too many sessions")
             token = secrets.token_hex(12)
             self.sessions.add(token)
             return token
@@ -81,17 +83,19 @@ class Door:
         with self._lock:
             self.sessions.discard(envelope.findtext(".//{*}Header/{*}Session") or "")
 
-    def enter(self) -> None:
-        """A request that is a session of its own begins (the way `request`)."""
-        with self._lock:
-            token = secrets.token_hex(4)
-            self.sessions.add(token)
-            self.most_sessions = max(self.most_sessions, len(self.sessions))
-
-    def leave(self) -> None:
-        """It ends."""
-        with self._lock:
-            self.sessions.pop()
+    @contextmanager
+    def held(self, seconds: float) -> Iterator[None]:
+        """A request by the way `request` is a session of its own, for as long as it lasts."""
+        if self._habits.sign_in != "request":
+            yield
+            return
+        token = self.open(self._user, self._password)
+        try:
+            time.sleep(seconds)
+            yield
+        finally:
+            with self._lock:
+                self.sessions.discard(token)
 
     def _header(self) -> tuple[str, str]:
         """Name in lower case and content of the HTTP header that opens the door."""

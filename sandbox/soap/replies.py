@@ -88,7 +88,8 @@ class SoapService:
         if asked is None:
             return write.fault("Client", "the body is empty")
         try:
-            return self._operation(envelope, asked, name, how)
+            with self.door.held(seconds if how == "slow" else 0.0):
+                return self._operation(envelope, asked, name, how)
         except RefusalError as no:
             return write.fault(no.code, no.says)
 

@@ -32,11 +32,15 @@ _ANY = """<xsd:element name="{name}"><xsd:complexType><xsd:sequence>
 <xsd:any minOccurs="0" maxOccurs="unbounded" processContents="lax"/>
 </xsd:sequence></xsd:complexType></xsd:element>"""
 
-_OTHERS = """<xsd:element name="Ping"><xsd:complexType/></xsd:element>
+_OTHERS = """<xsd:element name="Ping"><xsd:complexType><xsd:sequence>
+<xsd:element name="ACCESS" type="tns:ACCESS" minOccurs="0"/>
+</xsd:sequence></xsd:complexType></xsd:element>
 <xsd:element name="PingResponse"><xsd:complexType><xsd:sequence>
 <xsd:element name="RETURN" type="tns:RETURN"/></xsd:sequence></xsd:complexType></xsd:element>
 <xsd:element name="GetDocument"><xsd:complexType><xsd:sequence>
-<xsd:element name="PFAD" type="xsd:string"/></xsd:sequence></xsd:complexType></xsd:element>
+<xsd:element name="PFAD" type="xsd:string"/>
+<xsd:element name="ACCESS" type="tns:ACCESS" minOccurs="0"/>
+</xsd:sequence></xsd:complexType></xsd:element>
 <xsd:element name="GetDocumentResponse"><xsd:complexType><xsd:sequence>
 <xsd:element name="RETURN" type="tns:RETURN"/>
 <xsd:element name="CONTENT" type="xsd:base64Binary" minOccurs="0"/>
