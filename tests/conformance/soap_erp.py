@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import End, Page
 from connectors.soap import SoapConnector
 from mappings.connection import Connection
-from mappings.sources import SoapSource
+from mappings.sources import SoapSource, Source
 from sandbox.dataset import Dataset
 from sandbox.soap import SoapErp
 from sandbox.soap.habits import Habits
@@ -46,10 +46,12 @@ def serving(data: Dataset, **habits: Any) -> Iterator[SoapErp]:
         erp.stop()
 
 
-def connection_of(erp: SoapErp, *, password: str | None = None, **extra: str) -> Connection:
+def connection_of(
+    erp: SoapErp, extra: Mapping[str, str] | None = None, *, password: str | None = None
+) -> Connection:
     """The connection of an ERP; `password` another one than its own."""
     told = erp.connection()
-    extras = {**told["extra"], **extra}
+    extras = {**told["extra"], **(extra or {})}
     if password is not None:
         hidden = {"bearer_token", "api_key", "token_secret"}
         extras = {k: password if k in hidden else v for k, v in extras.items()}
@@ -66,20 +68,20 @@ def connection_of(erp: SoapErp, *, password: str | None = None, **extra: str) ->
 
 def connector_of(
     erp: SoapErp,
+    extra: Mapping[str, str] | None = None,
     *,
     password: str | None = None,
     cache: Path | None = None,
     budget: Budget = UNLIMITED,
     tries: int = 4,
-    **extra: str,
 ) -> SoapConnector:
     """A connector for an ERP; a context manager."""
-    connection = connection_of(erp, password=password, **extra)
+    connection = connection_of(erp, extra, password=password)
     return SoapConnector(connection, "anvil", timeout=10, cache=cache, budget=budget, tries=tries)
 
 
 def read(
-    connector: SoapConnector, source: SoapSource, since: str | None = None
+    connector: SoapConnector, source: Source, since: str | None = None
 ) -> tuple[list[Page], bytes, End]:
     """All pages with their bytes; a page that begins anew drops those before it."""
     pages: list[Page] = []

@@ -65,7 +65,7 @@ def test_a_word_that_is_missing_is_named(data: Dataset, way: str, missing: str) 
     words |= {"consumer_secret": "s", "token_id": "t", "passport_element": "{urn:x}p"}
     words |= {missing: "", "sign_in": way}
     with serving(data) as erp, pytest.raises(Misconfigured, match=f"`{missing}`") as caught:
-        connector_of(erp, **words)
+        connector_of(erp, words)
     assert caught.value.code == "sign_in"
 
 
@@ -118,7 +118,7 @@ def test_SOAP_12_a_client_certificate_opens_the_door_and_is_warned_of(
     with (
         serving(data, tls=context) as erp,
         caplog.at_level(logging.WARNING),
-        connector_of(erp, ca_file=authority.file, **told) as connector,
+        connector_of(erp, {"ca_file": authority.file, **told}) as connector,
     ):
         assert "20 days left" in connector.check()
         end = read(connector, prices())[2]
@@ -134,7 +134,7 @@ def test_SOAP_12_an_expired_certificate_is_auth_cert_before_anything_is_sent(
     told = authority.client("waybill", datetime.now(UTC) - timedelta(days=1))
     with serving(data, tls=authority.server_context(clients=True)) as erp:
         with pytest.raises(Misconfigured, match="ended on") as caught:
-            connector_of(erp, ca_file=authority.file, **told)
+            connector_of(erp, {"ca_file": authority.file, **told})
         assert caught.value.code == "auth_cert"
         assert erp.requests == []
 
@@ -152,7 +152,7 @@ def test_SOAP_12_a_certificate_that_the_server_refuses_is_one_try(
         for told in (stranger.client("waybill", end), {}):
             known = {"ca_file": authority.file, "wsdl": str(wsdl), **told}
             with (
-                connector_of(erp, **known) as connector,
+                connector_of(erp, known) as connector,
                 pytest.raises(Misconfigured) as caught,
             ):
                 read(connector, prices())
