@@ -105,7 +105,7 @@ def _opened(content: BinaryIO, source: Source) -> Iterator[BinaryIO]:
 
 def _kind(source: Source) -> str:
     if isinstance(source, SoapSource):
-        return "xml"
+        return "xml" if source.payload is None else "payload"
     return "json" if isinstance(source, ODataSource) else source.format.kind
 
 
