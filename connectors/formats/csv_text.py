@@ -1,6 +1,7 @@
 """Bytes in a declared encoding → UTF-8 in large pieces, with the exact place of what is wrong.
 
-Nothing is guessed, replaced or left out: a byte that the encoding does not have ends the page.
+Nothing is guessed or left out: a byte that a one-byte encoding does not have is shown as `\\x81`
+and marked, so that its record is refused; one that a longer encoding does not have ends the page.
 Must not know what a record is; that is `csv_records.py` and `csv.py`.
 """
 
@@ -10,6 +11,7 @@ import codecs
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from connectors.formats.csv_marks import Marks
 from mappings.errors import BatchRefused, Misconfigured
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -26,12 +28,12 @@ _MARKS = (
 
 
 def utf8_pieces(
-    content: BinaryIO, encoding: str, piece_bytes: int = PIECE_BYTES
+    content: BinaryIO, encoding: str, marks: Marks, piece_bytes: int = PIECE_BYTES
 ) -> Iterator[bytes]:
     """The text of `content` as UTF-8, without byte order mark, in pieces of about `piece_bytes`.
 
     Raises BatchRefused (code `encoding`) with the offset of the first byte that does not exist in
-    `encoding`, or when a one-byte encoding is declared and the bytes are plainly UTF-8 or UTF-16;
+    `encoding` (of a one-byte encoding: where there are many), or when a one-byte encoding is declared and the bytes are plainly UTF-8 or UTF-16;
     Misconfigured (code `encoding`) for an encoding that does not exist.
     """
     try:
@@ -52,7 +54,10 @@ def utf8_pieces(
         if not judged and not piece.isascii():
             judged = _refuse_misread(piece, offset, encoding)
         try:
-            text = decoder.decode(piece, final=not piece)
+            if one_byte:
+                text = marks.one_byte(piece, encoding, final=not piece)
+            else:
+                text = decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
             at = offset + len(piece) - len(error.object) + error.start
             message = (
@@ -64,12 +69,26 @@ def utf8_pieces(
                 remedy="Ask for the declared encoding, or correct `encoding` in the mapping.",
             ) from error
         if offset == 0:
+            marked = len(text)
             text = text.removeprefix("\ufeff")
+            marks.begin(_mark_bytes(piece) if len(text) < marked or not one_byte else 0)
         offset += len(piece)
+        if not one_byte:
+            text = marks.wide(text, _markless(codec, encoding), final=not piece)
         if text:
             yield text.encode("utf-8")
         if not piece:
             return
+
+
+def _mark_bytes(piece: bytes) -> int:
+    return next((len(mark) for mark, _ in _MARKS if piece.startswith(mark)), 0)
+
+
+def _markless(codec: codecs.CodecInfo, encoding: str) -> str:
+    """A codec of the same width that writes no byte order mark of its own."""
+    short = codec.name.removesuffix("-sig")
+    return f"{short}-le" if short in {"utf-16", "utf-32"} else short or encoding
 
 
 def is_ascii_compatible(encoding: str) -> bool:
