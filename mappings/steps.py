@@ -251,7 +251,7 @@ _STEPS: tuple[StepSpec, ...] = (
         2,
         "text",
         "instant",
-        "A DTM value and its format code: 203, 204 in the ERP's zone, 303 in its own, 102 midnight.",
+        "A DTM value and its format code: 203, 204 in the ERP's zone, 303 in its own, 102 at 0:00.",
         (("202601311200", "203"), "2026-01-31T11:00:00Z"),
     ),
     _one(

@@ -14,7 +14,8 @@ def applied_pages(
 ) -> tuple[dict[str, tuple[str, int]], str | None]:
     """File name → (SHA-256 as last applied, batch), and the SHA-256 of the last file applied."""
     rows = connection.execute(
-        "SELECT p.name, p.sha256, b.id FROM sync.batch_page p JOIN sync.batch b ON b.id = p.batch_id "
+        "SELECT p.name, p.sha256, b.id FROM sync.batch_page p "
+        "JOIN sync.batch b ON b.id = p.batch_id "
         "WHERE b.erp = %s AND b.feed = %s AND b.scope_key = %s AND b.state = 'applied' "
         "AND b.id < %s AND p.part = %s ORDER BY b.id, p.page",
         (batch.erp, batch.feed, batch.scope_key, batch.id, part),

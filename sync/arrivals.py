@@ -75,9 +75,7 @@ def screened(
             yield item
 
 
-def _was_here(
-    batch: Batch, item: Interchange, known: dict[str, str], remarks: Remarks
-) -> bool:
+def _was_here(batch: Batch, item: Interchange, known: dict[str, str], remarks: Remarks) -> bool:
     before = known.get(item.control)
     if before is None:
         return False

@@ -1,4 +1,4 @@
-"""What was odd in a batch and read all the same: gathered while reading, kept with the run's checks.
+"""What was odd in a batch and read all the same: kept with the checks of its run.
 
 Of each kind the first is told and all are counted. Must not decide anything.
 """

@@ -17,7 +17,7 @@ from connectors.formats.control import empty_file
 from connectors.formats.csv_drift import drift
 from connectors.formats.csv_locate import locate_record
 from connectors.formats.csv_marks import MARK_BYTES, Marks
-from connectors.formats.csv_records import RECORD_BYTES, Grammar
+from connectors.formats.csv_records import RECORD_BYTES, Flaw, Grammar
 from connectors.formats.csv_rows import Layout, parse
 from connectors.formats.csv_text import PIECE_BYTES, utf8_pieces
 from connectors.formats.csv_trailer import END_MARK, declared, refuse_rest, split_trailer
@@ -62,14 +62,8 @@ def read(
         if form.trailer is not None:
             body, trailer = split_trailer(body, form.trailer, grammar)
         table, flaws = parse(body, layout, marks, ends_file=final and trailer is None)
-        start = first.setdefault(plan.part, 1)
-        numbers = np.arange(start, start + table.num_rows + len(flaws), dtype=np.int64)
-        first[plan.part] = start + len(numbers)
-        empty = empty and not len(numbers)
-        if table.num_rows:
-            yield _chunk(table, plan, page, np.delete(numbers, [f.index for f in flaws]))
-        for flaw in flaws:
-            yield Broken(plan.part, page, start + flaw.index, flaw.code, flaw.says, flaw.raw)
+        empty = empty and not table.num_rows and not flaws
+        yield from _numbered(table, flaws, plan, page, first)
     if form.trailer is not None:
         yield declared(trailer, form.trailer, plan.part, page, grammar)
     if names is None:
@@ -77,6 +71,19 @@ def read(
     if empty:
         nothing = pa.table({path: pa.array([], pa.string()) for path in plan.paths})
         yield _chunk(nothing, plan, page, np.arange(0))
+
+
+def _numbered(
+    table: pa.Table, flaws: list[Flaw], plan: ReadPlan, page: int, first: dict[str, int]
+) -> Iterator[Item]:
+    """The sound and the flawed records of a piece under their numbers."""
+    start = first.setdefault(plan.part, 1)
+    numbers = np.arange(start, start + table.num_rows + len(flaws), dtype=np.int64)
+    first[plan.part] = start + len(numbers)
+    if table.num_rows:
+        yield _chunk(table, plan, page, np.delete(numbers, [f.index for f in flaws]))
+    for flaw in flaws:
+        yield Broken(plan.part, page, start + flaw.index, flaw.code, flaw.says, flaw.raw)
 
 
 def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[int, int]:

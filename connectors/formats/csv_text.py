@@ -1,6 +1,6 @@
-"""Bytes in a declared encoding → UTF-8 in large pieces, with the exact place of what is wrong.
+r"""Bytes in a declared encoding → UTF-8 in large pieces, with the exact place of what is wrong.
 
-Nothing is guessed or left out: a byte that a one-byte encoding does not have is shown as `\\x81`
+Nothing is guessed or left out: a byte that a one-byte encoding does not have is shown as `\x81`
 and marked, so that its record is refused; one that a longer encoding does not have ends the page.
 Must not know what a record is; that is `csv_records.py` and `csv.py`.
 """
@@ -33,8 +33,9 @@ def utf8_pieces(
     """The text of `content` as UTF-8, without byte order mark, in pieces of about `piece_bytes`.
 
     Raises BatchRefused (code `encoding`) with the offset of the first byte that does not exist in
-    `encoding` (of a one-byte encoding: where there are many), or when a one-byte encoding is declared and the bytes are plainly UTF-8 or UTF-16;
-    Misconfigured (code `encoding`) for an encoding that does not exist.
+    `encoding` (of a one-byte encoding: where there are many), or when a one-byte encoding is
+    declared and the bytes are plainly UTF-8 or UTF-16; Misconfigured (code `encoding`) for an
+    encoding that does not exist.
     """
     try:
         codec = codecs.lookup(encoding)
@@ -44,7 +45,7 @@ def utf8_pieces(
             message, code="encoding", remedy="Correct `encoding` in the mapping."
         ) from error
     one_byte = _is_one_byte(codec)
-    decoder = codec.incrementaldecoder("strict")
+    wide = None if one_byte else _Wide(codec, encoding, marks)
     offset = 0
     judged = not one_byte
     while True:
@@ -53,32 +54,43 @@ def utf8_pieces(
             _refuse_marked(piece, encoding)
         if not judged and not piece.isascii():
             judged = _refuse_misread(piece, offset, encoding)
+        if wide is None:
+            text = marks.one_byte(piece, encoding, final=not piece)
+        else:
+            text = wide.text(piece, offset)
+        offset += len(piece)
+        if text:
+            yield text.encode("utf-8")
+        if not piece:
+            return
+
+
+class _Wide:
+    """An encoding of more than one byte a character, decoded strictly."""
+
+    def __init__(self, codec: codecs.CodecInfo, encoding: str, marks: Marks) -> None:
+        self._decoder = codec.incrementaldecoder("strict")
+        self._encoding = encoding
+        self._markless = _markless(codec, encoding)
+        self._marks = marks
+
+    def text(self, piece: bytes, offset: int) -> str:
+        """The next piece, its byte order mark taken off. Raises BatchRefused (`encoding`)."""
         try:
-            if one_byte:
-                text = marks.one_byte(piece, encoding, final=not piece)
-            else:
-                text = decoder.decode(piece, final=not piece)
+            text = self._decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
             at = offset + len(piece) - len(error.object) + error.start
-            message = (
-                f"byte {error.object[error.start]:#04x} at offset {at} does not exist in {encoding}"
-            )
+            byte = error.object[error.start]
+            message = f"byte {byte:#04x} at offset {at} does not exist in {self._encoding}"
             raise BatchRefused(
                 message,
                 code="encoding",
                 remedy="Ask for the declared encoding, or correct `encoding` in the mapping.",
             ) from error
         if offset == 0:
-            marked = len(text)
             text = text.removeprefix("\ufeff")
-            marks.begin(_mark_bytes(piece) if len(text) < marked or not one_byte else 0)
-        offset += len(piece)
-        if not one_byte:
-            text = marks.wide(text, _markless(codec, encoding), final=not piece)
-        if text:
-            yield text.encode("utf-8")
-        if not piece:
-            return
+            self._marks.begin(_mark_bytes(piece))
+        return self._marks.wide(text, self._markless, final=not piece)
 
 
 def _mark_bytes(piece: bytes) -> int:
