@@ -11,7 +11,7 @@ import logging
 import stat
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from connectors.sftp_client import shown
@@ -90,9 +90,11 @@ class LegacySession(Session):
 
     def close(self) -> None:
         """Sign out."""
-        line = getattr(self, "_line", None)
-        if line is not None:
-            self._loop.call_soon_threadsafe(line.abort)
+        line: asyncssh.SSHClientConnection | None = getattr(self, "_line", None)
+        if line is not None and self._loop.is_running():
+            with suppress(WaybillError), self.failures("signing out"):
+                self._loop.call_soon_threadsafe(line.abort)
+                self.wait(line.wait_closed())
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5)
