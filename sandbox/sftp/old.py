@@ -35,8 +35,6 @@ class OldServer:
         self._legacy = legacy
         self._authority = authority
         self._key = asyncssh.generate_private_key("ssh-rsa" if legacy else "ssh-ed25519")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncssh.SSHAcceptor | None = None
         self._lines: list[asyncssh.SSHServerConnection] = []
         self.port = 0
@@ -49,6 +47,8 @@ class OldServer:
 
     def start(self) -> None:
         """Listen."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
         self.port = self._server.get_port()
