@@ -121,6 +121,7 @@ def judge_delta(
         for root in feed.roots:
             judgement.movements += biggest_movements(staging, root)
     _expect(staging, settling, judgement, stats, declared)
+    judgement.results += settling.intake.remarks.results()
     return judgement
 
 

@@ -30,6 +30,7 @@ MOST_BYTES = 256 * 1024 * 1024
 """A page longer than this is refused: an interchange is looked at as a whole."""
 
 _UNA_BYTES = 9
+_ENVELOPE = frozenset({"UNH", "UNZ", "UNG", "UNE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,32 +179,36 @@ class _Reading:
             tag = tag_of(self._data, cut)
             if not cut.terminated:
                 self._unterminated(cut, tag)
-            if tag in {"UNH", "UNZ", "UNG", "UNE"}:
-                if now is not None:
-                    now.faults.append(Fault("no_unt", "the message has no UNT"))
-                    found.append(now)
-                    now = None
-                if tag == "UNZ":
-                    return found, cut, groups
+            if tag in _ENVELOPE and now is not None:
+                now.faults.append(Fault("no_unt", "the message has no UNT"))
+                found.append(now)
+                now = None
+            if tag == "UNZ":
+                return found, cut, groups
+            if tag in {"UNG", "UNE"}:
                 groups += tag == "UNG"
-                if tag != "UNH":
-                    continue
-            piece = parted(self._data, cut, self._marks, self._codec)
-            if tag == "UNH":
-                head = piece.segment
-                now = Message([], cut.start, cut.end, head.at(2) or "", head.at(1) or "")
-            if now is None:
-                raise self._refused("envelope", f"{tag or 'a segment'} outside of a message")
-            now.pieces.append(piece)
-            now.end = cut.end
-            if not tag:
-                shown = self._data[cut.start : cut.start + 20].decode("ascii", "backslashreplace")
-                now.faults.append(Fault("segment", f"{shown!r} begins no segment"))
+                continue
+            now = self._added(cut, tag, now)
             if tag == "UNT":
                 now.faults += _count_faults(now)
                 found.append(now)
                 now = None
         raise self._refused("truncated", "the interchange ends without UNZ")
+
+    def _added(self, cut: Cut, tag: str, now: Message | None) -> Message:
+        """The message with one more segment; UNH begins one."""
+        piece = parted(self._data, cut, self._marks, self._codec)
+        if tag == "UNH":
+            head = piece.segment
+            now = Message([], cut.start, cut.end, head.at(2) or "", head.at(1) or "")
+        if now is None:
+            raise self._refused("envelope", f"{tag or 'a segment'} outside of a message")
+        now.pieces.append(piece)
+        now.end = cut.end
+        if not tag:
+            shown = self._data[cut.start : cut.start + 20].decode("ascii", "backslashreplace")
+            now.faults.append(Fault("segment", f"{shown!r} begins no segment"))
+        return now
 
     def _unterminated(self, cut: Cut, tag: str) -> None:
         if tag != "UNZ":
