@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mappings.connection import Connection
     from mappings.targets import Target
 
-PROTOCOLS = ("soap", "odata", "sftp")
+PROTOCOLS = ("soap", "odata", "rest", "sftp")
 
 
 def open_connector(
@@ -45,6 +45,10 @@ def open_connector(
         from connectors.odata import ODataConnector  # noqa: PLC0415  wire libraries load when needed
 
         return ODataConnector(connection, erp, budget=budget)
+    if protocol == "rest":
+        from connectors.rest import RestConnector  # noqa: PLC0415  wire libraries load when needed
+
+        return RestConnector(connection, erp, budget=budget)
     if protocol == "sftp":
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 

@@ -30,6 +30,7 @@ SCENARIOS: dict[str, str] = {
     "growing": "SFTP: the file is still being written",
     "changed_host_key": "SFTP: another host key than the pinned one",
     "repeated_link": "OData: nextLink points at the page it came from",
+    "throttled_400": "REST: 400 with the vendor's own code for too many requests",
     "count_mismatch": "the declared count is not what the pages hold",
 }
 """Scenario name → what the server does; servers implement those that make sense for them."""

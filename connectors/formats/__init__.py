@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from mappings.sources import ODataSource, SoapSource
+from mappings.sources import ODataSource, RestSource, SoapSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
 def _reader(source: Source) -> Reader:
     if isinstance(source, SoapSource):
         kind = "xml"
-    elif isinstance(source, ODataSource):
+    elif isinstance(source, ODataSource | RestSource):
         kind = "json"
     else:
         kind = source.format.kind
