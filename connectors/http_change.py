@@ -63,7 +63,7 @@ def change(
             return answer.headers.get("etag")
         reply = _patch(session, url, {**every, "If-Match": _etag(answer, record, what)},
                        msgspec.json.encode(wanted), what)  # fmt: skip
-        if reply.is_success:
+        if reply.is_success and not http_answers.is_html(reply, reply.content):
             return reply.headers.get("etag")
         if reply.status_code != httpx.codes.PRECONDITION_FAILED:
             raise _refusal(session, reply, what)

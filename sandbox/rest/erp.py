@@ -111,6 +111,8 @@ class RestErp:
         if reply is not None and name in {"truncated", "drop"}:
             content = reply.content
             half = len(content) // 2
+            if not half:  # done, and then it hangs up without a word
+                return None
             if name == "truncated":
                 return Reply(reply.status, content[:half], reply.headers)
             return Reply(reply.status, content, reply.headers, cut=half)
