@@ -90,18 +90,20 @@ def test_REST_9_the_next_of_a_link_header_is_found(header: str, link: str | None
     assert next_link(header) == link
 
 
-@pytest.mark.parametrize("style", ["cursor", "b1s/v2"])
-def test_REST_9_a_repeated_link_or_token_is_refused(erp: RestErp, style: str) -> None:
+def test_REST_9_a_repeated_token_is_refused(erp: RestErp) -> None:
     erp.faults.arm("repeated_link", times=None)
-    with pytest.raises(BatchRefused) as caught:
-        if style == "cursor":
-            paging = {"by": "cursor", "cursor": "after", "next": "next"}
-            with rest(erp) as connector:
-                drain(connector.read(question("cursor/prices", page=paging), None))
-        else:
-            with odata(connection(erp, service_root=f"{erp.address}/b1s/v2")) as connector:
-                drain(connector.read(entity("prices"), None))
-    assert caught.value.code in {"repeated_page", "repeated_link"}
+    paging = {"by": "cursor", "cursor": "after", "next": "next"}
+    with rest(erp) as connector, pytest.raises(BatchRefused) as caught:
+        drain(connector.read(question("cursor/prices", page=paging), None))
+    assert caught.value.code == "repeated_page"
+
+
+def test_REST_9_a_repeated_link_is_refused(erp: RestErp) -> None:
+    erp.faults.arm("repeated_link", times=None)
+    where = connection(erp, service_root=f"{erp.address}/b1s/v2")
+    with odata(where) as connector, pytest.raises(BatchRefused) as caught:
+        drain(connector.read(entity("prices"), None))
+    assert caught.value.code == "repeated_link"
 
 
 def test_REST_9_an_erp_that_ignores_our_offset_is_noticed_at_the_second_page(
@@ -172,7 +174,11 @@ def test_REST_11_seek_neither_loses_nor_doubles_while_rows_come_and_go(erp: Rest
 
 def test_REST_11_skip_that_shifts_is_no_proof_of_anything(erp: RestErp) -> None:
     source = question("offset/prices", **OFFSET)
-    erp.before = lambda _: erp.records["prices"].pop(0)
+
+    def meanwhile(_: str) -> None:
+        erp.records["prices"].pop(0)
+
+    erp.before = meanwhile
     with rest(erp) as connector:
         _, end = drain(connector.read(source, None))
     assert not end.complete
@@ -238,9 +244,12 @@ def test_REST_14_conditions_stand_in_brackets_of_their_own(erp: RestErp) -> None
     )  # fmt: skip
     with odata(connection(erp)) as connector, pytest.raises(SourceChanged):
         drain(connector.read(source, "/Date(1769853600000)/"))
+    condition = (
+        "(Plant%20eq%20'1'%20or%20Plant%20eq%20'2')%20and%20"
+        "(ChangedAt%20ge%20datetime'2026-01-31T10:00:00')"
+    )
     assert erp.requests == [
-        "GET /Orders?$filter=(Plant%20eq%20'1'%20or%20Plant%20eq%20'2')%20and%20"
-        "(ChangedAt%20ge%20datetime'2026-01-31T10:00:00')&$orderby=OrderNo&$inlinecount=allpages"
+        f"GET /Orders?$filter={condition}&$orderby=OrderNo&$inlinecount=allpages"
     ]
     assert erp.received[0].headers["accept"] == "application/json"
 
@@ -255,7 +264,7 @@ def test_a_cursor_goes_into_its_parameter_as_the_text_that_it_is(erp: RestErp) -
         assert first.cursor == "2026-01-01T23:00:00Z"
         pages, end = drain(connector.read(source, "2026-01-01T22:00:00+00:00"))
     assert "changed_from=2026-01-01T22:00:00%2B00:00" in erp.requests[-1]
-    assert {key for key in keys(pages)} == {"A00022", "A00023"}
+    assert set(keys(pages)) == {"A00022", "A00023"}
     assert end.complete
     with rest(erp) as connector, pytest.raises(Misconfigured) as caught:
         drain(connector.read(question("offset/prices"), "2026-01-01"))
@@ -287,10 +296,9 @@ def test_REST_25_a_new_period_is_read_and_the_old_ones_open_items_stay(erp: Rest
             pages, end = drain(connector.read(source, None))
         assert len(keys(pages)) == found == end.declared
         assert end.complete
-    late = source.model_copy(update={"each": source.each})
-    only = late.model_copy(
-        update={"each": late.each.model_copy(update={"values": late.each.values[:1]})}  # type: ignore[union-attr]
-    )
+    assert source.each is not None
+    first = source.each.model_copy(update={"values": source.each.values[:1]})
+    only = source.model_copy(update={"each": first})
     with (
         rest(erp, today=lambda: date(2028, 1, 1)) as connector,
         pytest.raises(Misconfigured, match="no value of `each`"),
