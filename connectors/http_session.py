@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urljoin
 
 import httpx
@@ -28,8 +28,9 @@ from mappings.errors import BatchRefused, RateLimited, Transient, WaybillError
 
 T = TypeVar("T")
 _MIB = 1024 * 1024
-# It writes whole addresses, and an address may hold a key.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# They write addresses and headers, which may hold a key, a token or a cookie.
+for _chatty in ("httpx", "httpcore"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class Session:
         self._csrf: Csrf | None = None
         if connection.extra.get("csrf_url"):
             self._csrf = Csrf(self.url(connection.extra["csrf_url"]), self._fetch_token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Sign out and close the connections; a request under way fails."""

@@ -35,6 +35,7 @@ SCENARIOS: dict[str, str] = {
     "search_expired": "SOAP: the search is forgotten in mid-paging",
     "new_element": "SOAP: records hold one element that the WSDL does not declare",
     "repeated_link": "OData: nextLink points at the page it came from",
+    "throttled_400": "REST: 400 with the vendor's own code for too many requests",
     "count_mismatch": "the declared count is not what the pages hold",
 }
 """Scenario name → what the server does; servers implement those that make sense for them."""

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from xml.parsers import expat
 
 from connectors.formats import mime, xml_place
-from connectors.formats.raw import ReadPlan
+from connectors.formats.raw import Item, ReadPlan
 from connectors.formats.xml_paths import Segment, record_path
 from mappings.errors import BatchRefused, SourceChanged
 from mappings.sources import SftpSource, SoapSource
@@ -30,9 +30,7 @@ _DECLARATION: Final = re.compile(rb"\s*<\?xml[\s][^>]*\?>")
 """Says an encoding that the text no longer has."""
 
 
-def read(
-    content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]
-) -> Iterator[Item]:
+def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) -> Iterator[Item]:
     """As the reader of the text's form. Raises SourceChanged (`missing_payload`) too."""
     source = plan.source
     if not isinstance(source, SoapSource) or source.payload is None:
