@@ -23,7 +23,8 @@ demo: .venv/.synced ## start everything and sync all feeds; ARGS="--once --json 
 	@$(BIN)/waybill demo $(ARGS)
 
 test: .venv/.synced ## the whole suite; ARGS="-k prices"
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@# a file stays with one worker, so that what its tests share is made once
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 conformance: .venv/.synced ## the conformance battery, recorded in docs/conformance.md
 	@$(BIN)/python -m pytest -p tests.conformance.recorder -n $(WORKERS) --dist loadgroup $(ARGS)

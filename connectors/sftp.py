@@ -12,11 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Self, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
+from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import End, Page
 from connectors.sftp_files import Choice, Entry, choose, folder_and_pattern, safe_location
 from connectors.sftp_reading import LASTING, Line, blocks
@@ -51,6 +53,7 @@ class SftpConnector:
         polls: int = 2,
         tries: int = 4,
         channels: int = 4,
+        budget: Budget = UNLIMITED,
     ) -> None:
         """`deadline_seconds` bounds a whole `read` or `fetch`; `polls` looks, `poll_seconds` apart,
         must agree where there is no marker; `tries` for what is Transient.
@@ -64,6 +67,8 @@ class SftpConnector:
         self._polls = polls
         self._tries = tries
         self._channels = channels
+        self._budget = budget
+        self._place = ExitStack()  # of the account's sessions, as long as ours is open
         self._open: Session | None = None
         self._opening = threading.Lock()
 
@@ -78,6 +83,7 @@ class SftpConnector:
         if self._open is not None:
             self._open.close()
             self._open = None
+        self._place.close()
 
     def check(self) -> str:
         """Sign in and list the top folder; one line about the server."""
@@ -232,11 +238,14 @@ class SftpConnector:
             if self._open is not None and not self._open.alive:
                 self.close()
             if self._open is None:
-                self._open = Session(
-                    self._connection,
-                    connect_seconds=self._connect_seconds,
-                    request_seconds=self._request_seconds,
-                )
+                with ExitStack() as place:
+                    place.enter_context(self._budget.request("session"))
+                    self._open = Session(
+                        self._connection,
+                        connect_seconds=self._connect_seconds,
+                        request_seconds=self._request_seconds,
+                    )
+                    self._place = place.pop_all()
             return self._open
 
     def _patiently(self, work: Callable[[], _T], renew: Callable[[], None] | None = None) -> _T:

@@ -11,26 +11,78 @@ import re
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mappings.credit_rules import CreditRules
 from mappings.lines import Place, Tree
+from mappings.live import Live, LiveAsk
 from mappings.meaning import Fault, meaning_faults, near
+from mappings.messages import KINDS
+from mappings.outbound import AnswerMapping, Outbound, OutField, OutLines, Retry
 from mappings.sources import ODataSource, SftpSource, SoapSource
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
-from mappings.spec import ErpMapping, FeedMapping, FieldMapping, GuardsOverride, PartMapping, Scope
+from mappings.spec import (
+    ErpMapping,
+    FeedMapping,
+    FieldMapping,
+    GuardsOverride,
+    Limits,
+    PartMapping,
+    Scope,
+)
+from mappings.targets import (
+    NativeKey,
+    ODataFind,
+    ODataTarget,
+    SftpFind,
+    SftpTarget,
+    SoapFind,
+    SoapTarget,
+)
+from mappings.webhooks import Subscribing, Webhooks
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
     "odata": ODataSource,
     "sftp": SftpSource,
+    "files": SftpSource,
 }
 _FORMATS: dict[str, type[BaseModel]] = {"csv": CsvFormat, "xml": XmlFormat}
+_LISTED: dict[str, type[BaseModel]] = {
+    "fields": FieldMapping,
+    "feeds": FeedMapping,
+    "parts": PartMapping,
+    "live": LiveAsk,
+}
 _NESTED: dict[str, type[BaseModel]] = {
     "version": FieldMapping,
     "parent": FieldMapping,
     "scope": Scope,
     "guards": GuardsOverride,
+    "limits": Limits,
     "page": SoapPaging,
     "trailer": Trailer,
+    "live": Live,
+    "credit": CreditRules,
+    "webhooks": Webhooks,
+    "subscribe": Subscribing,
+}
+_WORDS: dict[str, str] = {
+    "literal['absent']": "is no mapping of a field. Write `absent`, {from: PATH} or {const: TEXT}.",
+    "literal['unsent']": "is no mapping of a field. Write `unsent` or {to: PATH}.",
+    "literal['cannot']": "is no way to ask for a message. Write `cannot` or the words of `find`.",
+}
+"""Branch of a union that a single word takes → what its place may hold."""
+_TARGETS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+    "soap": (SoapTarget, SoapFind),
+    "odata": (ODataTarget, ODataFind),
+    "sftp": (SftpTarget, SftpFind),
+}
+_OUTWARD: dict[str, type[BaseModel]] = {
+    "lines": OutLines,
+    "answer": AnswerMapping,
+    "retry": Retry,
+    "native_key": NativeKey,
+    **{kind.word: Outbound for kind in KINDS.values()},
 }
 
 
@@ -56,7 +108,7 @@ def _shape_faults(errors: list[ErrorDetails], tree: Tree) -> list[Fault]:
     for error in errors:
         place, value = _place(error, tree)
         branch = str(error["loc"][-1])
-        if branch == "literal['absent']" and not isinstance(value, str):
+        if branch in _WORDS and not isinstance(value, str):
             continue
         if error["type"] == "model_type" and isinstance(value, str):
             continue
@@ -89,9 +141,8 @@ def _says(error: ErrorDetails, place: Place, value: Tree | None, tree: Tree) -> 
         return f"unknown word{nearest} Correct the word or remove the line."
     if kind == "missing":
         return f"missing. Write `{place[-1]}:` and its value."
-    if str(error["loc"][-1]) == "literal['absent']":
-        ways = "Write `absent`, {from: PATH} or {const: TEXT}."
-        return f"{value!r} is no mapping of a field. {ways}"
+    if str(error["loc"][-1]) in _WORDS:
+        return f"{value!r} {_WORDS[str(error['loc'][-1])]}"
     if kind in ("literal_error", "union_tag_invalid"):
         expected = str(context.get("expected") or context.get("expected_tags"))
         given = context.get("tag", value)
@@ -113,8 +164,10 @@ def _words(place: Place, tree: Tree) -> list[str]:
     model: type[BaseModel] | None = ErpMapping if not place else None
     last = str(place[-1]) if place else ""
     above = str(place[-2]) if len(place) > 1 else ""
-    if above in ("fields", "feeds", "parts"):
-        model = {"fields": FieldMapping, "feeds": FeedMapping, "parts": PartMapping}[above]
+    if place and place[0] in _OUTWARD:
+        model = _outward(place, tree)
+    elif above in _LISTED:
+        model = _LISTED[above]
     elif last in ("source", "format"):
         here = _at(place, tree)
         tag = here.get("protocol", here.get("kind")) if isinstance(here, dict) else None
@@ -124,6 +177,19 @@ def _words(place: Place, tree: Tree) -> list[str]:
     if model is None:
         return []
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _outward(place: Place, tree: Tree) -> type[BaseModel] | None:
+    """The model of a mapping's place within what it says about messages out."""
+    last = str(place[-1])
+    if len(place) > 1 and place[-2] == "fields":
+        return FieldMapping if "answer" in place else OutField
+    if last in ("target", "find"):
+        above = _at(place if last == "target" else place[:-1], tree)
+        protocol = str(above.get("protocol")) if isinstance(above, dict) else ""
+        models = _TARGETS.get(protocol)
+        return None if models is None else models[last == "find"]
+    return None if "answer" in place[1:-1] else _OUTWARD.get(last)
 
 
 def _at(place: Place, tree: Tree) -> Tree | None:

@@ -10,13 +10,17 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import cast
 
 from pydantic import ValidationError
 
+from mappings.asks import ASKS
 from mappings.chains import chain_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
+from mappings.live import What
+from mappings.outbound_meaning import AnswerField, outbound_faults
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
@@ -45,6 +49,7 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
     for index, window in enumerate(_list(tree.get("windows"))):
         if isinstance(window, str) and (said := window_fault(window)):
             yield Fault(("windows", index), f"{said}.")
+    yield from _limits(_dict(tree.get("limits")))
     yield from _refers(tree.get("refers"), ("refers",))
     lookups = _dict(tree.get("lookups"))
     for name, raw in _dict(tree.get("feeds")).items():
@@ -55,6 +60,12 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
             yield from _feed(
                 FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
             )
+    yield from _now(tree, lookups)
+    for found in outbound_faults(tree, lookups):
+        if isinstance(found, AnswerField):
+            yield from _field(found.field, found.given, found.place, lookups)
+        else:
+            yield Fault(*found)
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -122,6 +133,35 @@ def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
             f"needs either `records` (inside the record of {part.parent}) or both `source` and "
             f"`parent` (how it names its {part.parent}).",
         )
+
+
+def _now(tree: Mapping[str, Tree], lookups: dict[str, Tree]) -> Iterator[Fault]:
+    """What belongs to the real-time lane: what is asked live, and what an ERP calls us about."""
+    for name, raw in _dict(tree.get("live")).items():
+        if name in ASKS and isinstance(raw, dict):
+            yield from _ask(name, raw, ("live", name), lookups)
+    feeds = _dict(tree.get("feeds"))
+    for resource, feed in _dict(_dict(tree.get("webhooks")).get("feeds")).items():
+        if isinstance(feed, str) and feed not in feeds:
+            here: Place = ("webhooks", "feeds", resource)
+            yield Fault(here, f"this mapping has no feed {feed!r}{near(feed, feeds)}")
+
+
+def _ask(
+    name: str, raw: dict[str, Tree], place: Place, lookups: dict[str, Tree]
+) -> Iterator[Fault]:
+    ask = ASKS[cast("What", name)]
+    if _dict(raw.get("source")).get("protocol") == "sftp":
+        yield Fault((*place, "source"), "files cannot be asked. Write `absent`.")
+    known = [key.name for key in ask.keys]
+    given = _dict(raw.get("parameters"))
+    for theirs, ours in given.items():
+        if isinstance(ours, str) and ours not in known:
+            yield Fault((*place, "parameters", theirs), f"unknown key {ours!r}{near(ours, known)}")
+    for key in ask.keys:
+        if key.name in ask.needed and key.name not in given.values():
+            yield Fault((*place, "parameters"), f"must ask for {key.name} ({key.meaning}).")
+    yield from _part(ask.part, raw, place, lookups)
 
 
 def _part(
@@ -231,6 +271,17 @@ def _guards(raw: Tree | None, place: Place) -> Iterator[Fault]:
             continue
         if not inside:
             yield Fault((*place, name), f"must be a share between 0 and 1, not {text}.")
+
+
+def _limits(raw: dict[str, Tree]) -> Iterator[Fault]:
+    reserve, concurrent = str(raw.get("reserve", "0")), str(raw.get("concurrent", ""))
+    if not reserve.isdecimal() or int(reserve) == 0:
+        return
+    if not concurrent or (concurrent.isdecimal() and int(reserve) >= int(concurrent)):
+        yield Fault(
+            ("limits", "reserve"),
+            "must be less than `concurrent`: else the feeds would never get a turn.",
+        )
 
 
 def _refers(raw: Tree | None, place: Place) -> Iterator[Fault]:

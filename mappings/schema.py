@@ -10,10 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mappings.asks import ASKS
 from mappings.feeds import FEEDS, PARTS
+from mappings.messages import KINDS
+from mappings.out_steps import OUT_STEPS
 from mappings.spec import ErpMapping
 from mappings.steps import ANY, STEPS
-from mappings.vocabulary import Feed, Part
+from mappings.vocabulary import Feed, Field, Part
 
 PATH = Path(__file__).with_name("erp.schema.json")
 
@@ -34,6 +37,7 @@ def schema() -> dict[str, Any]:
     for part in PARTS.values():
         words[f"fields of {part.name}"] = _fields(part)
     plain_feed, plain_part = words.pop("FeedMapping"), words.pop("PartMapping")
+    plain_ask = words.pop("LiveAsk")
     for feed in FEEDS.values():
         words[f"feed {feed.name}"] = _feed(feed, plain_feed)
         for part in feed.parts:
@@ -51,6 +55,16 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {name: {"$ref": f"#/$defs/feed {name}"} for name in FEEDS},
     }
+    for name, ask in ASKS.items():
+        words[f"live {name}"] = {
+            **plain_ask,
+            "description": ask.part.meaning,
+            "properties": {**plain_ask["properties"], "fields": _fields(ask.part)},
+        }
+    words["Live"]["properties"] = {
+        name: {"anyOf": [{"$ref": f"#/$defs/live {name}"}, {"const": "absent"}]} for name in ASKS
+    }
+    _outbound(whole)
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     whole["title"] = "A Waybill mapping: how one ERP supplies the feeds"
     return _texts_too(whole)
@@ -95,6 +109,47 @@ def _fields(part: Part) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": properties,
         "required": list(properties),
+    }
+
+
+def _outbound(whole: dict[str, Any]) -> None:
+    """`orders` and its like: one definition a kind, with its fields and the out-steps to choose."""
+    words = whole["$defs"]
+    words["OutStep"] = {
+        "oneOf": [{"const": one.name, "description": one.says} for one in OUT_STEPS.values()]
+    }
+    words["OutField"]["properties"]["through"]["items"] = {"$ref": "#/$defs/OutStep"}
+    plain, lines = words.pop("Outbound"), words.pop("OutLines")
+    for kind in KINDS.values():
+        properties = {**plain["properties"], "fields": _out_fields(kind.fields)}
+        required = [*plain["required"]]
+        properties.pop("lines")
+        if kind.lines:
+            inner = {**lines["properties"], "fields": _out_fields(kind.lines)}
+            properties["lines"] = {**lines, "properties": inner}
+            required.append("lines")
+        words[f"message {kind.name}"] = {
+            **plain,
+            "description": kind.meaning,
+            "properties": properties,
+            "required": required,
+        }
+        whole["properties"][kind.word] = {"$ref": f"#/$defs/message {kind.name}"}
+
+
+def _out_fields(fields: tuple[Field, ...]) -> dict[str, Any]:
+    field = {"$ref": "#/$defs/OutField"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            one.name: {
+                **(field if one.need == "R" else {"anyOf": [field, {"const": "unsent"}]}),
+                "description": f"{one.type}, {one.need}: {one.meaning}.",
+            }
+            for one in fields
+        },
+        "required": [one.name for one in fields],
     }
 
 

@@ -12,32 +12,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.credit_rules import CreditRules
+from mappings.fields import FieldMapping
+from mappings.live import Live
+from mappings.outbound import Outbound
 from mappings.sources import Source
 from mappings.sources.base import Strict
+from mappings.webhooks import Webhooks
+
+__all__ = [
+    "Absent",
+    "ErpMapping",
+    "FeedMapping",
+    "FieldMapping",
+    "GuardsOverride",
+    "PartMapping",
+    "Scope",
+]
 
 Absent = Literal["absent"]
 Miss = Literal["null_stamps", "silent_changes", "deletions", "late_commits"]
 """What a cursor can miss; `mappings/trust.py` says what follows from each."""
-
-
-class FieldMapping(Strict):
-    """Ours: theirs. Exactly one of `from` and `const`; a field without source is `absent`."""
-
-    from_: str | tuple[str, ...] | None = Field(
-        None, alias="from", description="one path in the record, or several for one step"
-    )
-    const: str | None = Field(None, description="the same value for every record, as text")
-    through: tuple[str, ...] = Field(
-        (), description="named steps of mappings/steps.py, left to right"
-    )
-    lookup: str | None = Field(None, description="name of a table in `lookups`: their code to ours")
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The source paths this field reads, in order; empty for a constant."""
-        if self.from_ is None:
-            return ()
-        return (self.from_,) if isinstance(self.from_, str) else self.from_
 
 
 class PartMapping(Strict):
@@ -116,6 +111,25 @@ class FeedMapping(Strict):
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
 
 
+class Limits(Strict):
+    """What one ERP account allows, all feeds and both lanes together. A word left out: no limit."""
+
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="requests in any minute, wherever it begins"
+    )
+    concurrent: int | None = Field(default=None, ge=1, description="requests under way at once")
+    reserve: int = Field(
+        default=0,
+        ge=0,
+        description="of `concurrent`: kept for orders and live questions, not for feeds",
+    )
+    errors_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        description="refused requests (4xx) per endpoint and hour before no more are sent",
+    )
+
+
 class ErpMapping(Strict):
     """Everything Waybill knows about one ERP, but for where it is and how to sign in."""
 
@@ -130,6 +144,26 @@ class ErpMapping(Strict):
     windows: tuple[str, ...] = Field(
         (), description="hours without service, local, e.g. 02:00-02:30"
     )
+    limits: Limits = Field(default_factory=Limits)
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping]
+    live: Live = Field(default_factory=Live, description="what it can be asked at once")
+    credit: CreditRules = Field(
+        default=CreditRules(), description="when an order is let through on credit"
+    )
+    webhooks: Webhooks | None = Field(None, description="how it calls us")
+    orders: Outbound | None = Field(None, description="how it takes orders; without it: none")
+    order_cancels: Outbound | None = None
+    customer_updates: Outbound | None = None
+    requests: Outbound | None = None
+
+    def outbound(self, kind: str) -> Outbound | None:
+        """How it takes a kind of message (`order`, `order_cancel` …); None where it does not."""
+        found = {
+            "order": self.orders,
+            "order_cancel": self.order_cancels,
+            "customer_update": self.customer_updates,
+            "request": self.requests,
+        }
+        return found.get(kind)

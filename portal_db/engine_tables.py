@@ -288,8 +288,8 @@ incident = Table(
     Column("erp", Text(), nullable=False),
     Column("feed", Text(), nullable=False),
     Column("guard", Text(), nullable=False),
-    Column("first_batch", BigInteger(), nullable=False),
-    Column("last_batch", BigInteger(), nullable=False),
+    Column("first_batch", BigInteger(), comment="NULL: an outage, no batch"),
+    Column("last_batch", BigInteger()),
     Column("times", Integer(), nullable=False, server_default="1"),
     Column("says", Text(), nullable=False),
     _now("opened_at"),
@@ -306,19 +306,6 @@ incident = Table(
     comment="One a guard and feed until a batch passes; newer held batches join it.",
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", BigInteger(), Identity(always=True), primary_key=True),
-    _now("at"),
-    Column("actor", Text(), nullable=False),
-    Column("action", Text(), nullable=False),
-    Column("subject", Text(), nullable=False),
-    Column("detail", JSONB()),
-    schema="sync",
-    comment="What people did. Append-only.",
-)
-
 feed_promise = Table(
     "feed_promise",
     metadata,
@@ -328,4 +315,9 @@ feed_promise = Table(
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
 
-from portal_db import sweep_tables  # noqa: E402, F401  makes `metadata` whole
+# what makes `metadata` whole
+import portal_db.audit_tables
+import portal_db.budget_tables
+import portal_db.gateway_tables
+import portal_db.order_tables
+import portal_db.sweep_tables

@@ -2,7 +2,7 @@
 
 Raw → mapped → judged, with counts and one example a reason, on request record by record, and the
 remedy where something is wrong; and whether a delta's cursor can be trusted. Must not: land, stage
-or load anything, or write to the database.
+or load anything, or write to the database (its requests count in the account's budget).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mappings.spec import ErpMapping
 from mappings.trust import unseen_deletions
 from quality.checks import judge
 from sync import side_by_side
+from sync.budget import erp_budget, look
 from sync.connection import resolve
 from sync.context import Context
 from sync.progress import Progress, silent
@@ -43,6 +44,7 @@ def check(
 ) -> Row:
     """What was found about one ERP, or one feed of it. Raises nothing that can be told.
 
+    `limits`: the account's budget as it is now (`sync.budget.look`).
     `state`: `ok`, `rejects` (a sample record would be quarantined) or `error`; `connection`: the
     server's answer; `trust`: faults of what the mapping says about its cursors; `sources`: per
     source `feed`, `part`, `state`, `page`, `read`, `rejected`, `reasons` (`code`, `field`, `says`,
@@ -54,6 +56,7 @@ def check(
         "state": "ok",
         "connection": None,
         "error": None,
+        "limits": None,
         "trust": [],
         "sources": [],
     }
@@ -72,13 +75,15 @@ def check(
         protocols = dict.fromkeys(reading.plan.source.protocol for _, reading in sources)
         done = 0
         for protocol in protocols:
-            with open_connector(connection, protocol, erp) as connector:
+            budget = erp_budget(ctx, erp, "bulk", patience=10.0)
+            with open_connector(connection, protocol, erp, budget=budget) as connector:
                 found["connection"] = connector.check()
                 for name, reading in sources:
                     if reading.plan.source.protocol == protocol:
                         found["sources"].append(_source(mapping, name, reading, connector, records))
                         done += 1
                         progress("check", done, len(sources))
+        found["limits"] = look(ctx, erp)
     except WaybillError as error:
         found["state"], found["error"] = "error", str(error.located(erp, feed))
         return found

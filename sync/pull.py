@@ -33,6 +33,7 @@ from portal_db.ledger import (
 )
 from portal_db.staging import drop_orphans
 from sync import documents
+from sync.budget import erp_budget
 from sync.connection import resolve
 from sync.context import Context, declared
 from sync.cursors import join_cursors, later, split_cursors
@@ -210,7 +211,12 @@ def _land(
             protocol = reading.plan.source.protocol
             if protocol not in open_connectors:
                 open_connectors[protocol] = stack.enter_context(
-                    open_connector(connection, protocol, mapping.erp)
+                    open_connector(
+                        connection,
+                        protocol,
+                        mapping.erp,
+                        budget=erp_budget(ctx, mapping.erp, "bulk"),
+                    )
                 )
             start = None
             if wanted.mode == "delta" and reading.part in since:

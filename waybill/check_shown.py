@@ -19,6 +19,9 @@ def print_check(found: Row) -> None:
     click.secho(f"{found['erp']}: {found['state']}", bold=True)
     if found["connection"]:
         click.echo(f"connection: {found['connection']}")
+    limits = found["limits"]
+    if limits and limits["state"] != "open":
+        click.secho(f"budget: {limits['state']}; see `waybill limits {found['erp']}`", fg="yellow")
     if found["error"]:
         click.secho(found["error"], fg="red")
     for fault in found["trust"]:

@@ -41,6 +41,7 @@ _COMMANDS = {
         "runs": "waybill.cli_look",
         "run": "waybill.cli_look",
         "batches": "waybill.cli_look",
+        "limits": "waybill.cli_limits",
         "explain": "waybill.cli_explain",
         "quarantine": "waybill.cli_quarantine",
     },
@@ -48,6 +49,9 @@ _COMMANDS = {
         "release": "waybill.cli_act",
         "refuse": "waybill.cli_act",
         "replay": "waybill.cli_act",
+    },
+    "Prove": {
+        "audit": "waybill.cli_audit",
     },
     "House": {
         "db-url": "waybill.cli_run",

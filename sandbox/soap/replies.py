@@ -15,6 +15,7 @@ from lxml import etree
 from sandbox.dataset import Dataset
 from sandbox.pdf import invoice_pdf
 from sandbox.soap.dialect import OPERATIONS
+from sandbox.soap.live import ASKED, PICKED, PRICE, picked, priced
 from sandbox.soap.render import Answers, spoiled
 from sandbox.soap.security import WSSE, Doorkeeper, RefusalError
 from sandbox.soap.wsdl import NAMESPACE, wsdl
@@ -90,6 +91,8 @@ class SoapService:
             return _ok(name, "<RETURN><TYPE>S</TYPE></RETURN>")
         if name == "GetDocument":
             return self._document(_wish(asked, "PFAD"))
+        if name in ASKED:
+            return self._asked(name, asked)
         if name not in OPERATIONS:
             return _fault("soap:Client", f"unknown operation {name}")
         token = _wish(asked, "NEXT")
@@ -104,6 +107,20 @@ class SoapService:
             search = self._open(items)
         size = int(_wish(asked, "MAXROWS") or 0)
         return self._page(name, items, search=search, start=int(start or 0), size=size, how=how)
+
+    def _asked(self, name: str, asked: etree._Element) -> Reply:
+        """One thing, now: no paging, no search that stays open."""
+        wishes = {etree.QName(one).localname: (one.text or "").strip() for one in asked}
+        if name == PRICE:
+            element, items = "PRICES", priced(self.dataset, wishes)
+        else:
+            element, items = OPERATIONS[PICKED[name][0]][0], picked(self._answers, name, wishes)
+        return _ok(
+            name,
+            f"<TOTALCOUNT>{len(items)}</TOTALCOUNT><RETURN><TYPE>S</TYPE></RETURN><{element}>",
+            *items,
+            f"</{element}>",
+        )
 
     def _open(self, items: list[str]) -> str:
         search = secrets.token_hex(8)

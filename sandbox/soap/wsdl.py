@@ -4,7 +4,10 @@ Its address is an internal host, as ERPs behind a proxy publish it: callers have
 real one. Must not serve anything.
 """
 
+from collections.abc import Iterable
+
 from sandbox.soap.dialect import OPERATIONS, Record
+from sandbox.soap.live import ASKED, PICKED, PRICE, PRICE_ANSWER, PRICE_REQUEST
 
 NAMESPACE = "urn:practice:erp:portal"
 INTERNAL = "http://erp-internal.invalid:8000/soap"
@@ -43,8 +46,8 @@ _RETURN = """<xsd:complexType name="RETURN"><xsd:sequence>
 
 def wsdl() -> bytes:
     """The document served at `?wsdl`."""
-    names = [*OPERATIONS, "Ping", "GetDocument"]
-    schema = "\n".join([_RETURN, *map(_schema, OPERATIONS), _OTHERS])
+    names = [*OPERATIONS, *ASKED, "Ping", "GetDocument"]
+    schema = "\n".join([_RETURN, *map(_schema, OPERATIONS), *map(_asked, ASKED), _OTHERS])
     messages = "".join(
         f'<message name="{name}"><part name="parameters" element="tns:{name}"/></message>'
         for one in names
@@ -82,6 +85,27 @@ def _schema(name: str) -> str:
     element, record = OPERATIONS[name]
     return _REQUEST.format(name=name) + _ANSWER.format(
         name=name, list=element, elements=_elements(record)
+    )
+
+
+def _asked(name: str) -> str:
+    """An operation that answers at once: what it is asked by, and items as its list has them."""
+    if name == PRICE:
+        return _asking(name, PRICE_REQUEST) + _ANSWER.format(
+            name=name, list="PRICES", elements="\n".join(map(_leaf, PRICE_ANSWER))
+        )
+    listed, elements = PICKED[name]
+    element, record = OPERATIONS[listed]
+    return _asking(name, elements) + _ANSWER.format(
+        name=name, list=element, elements=_elements(record)
+    )
+
+
+def _asking(name: str, elements: Iterable[str]) -> str:
+    leaves = "".join(map(_leaf, elements))
+    return (
+        f'<xsd:element name="{name}"><xsd:complexType><xsd:sequence>{leaves}</xsd:sequence>'
+        "</xsd:complexType></xsd:element>"
     )
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks of the real pipeline beside the limit of the machine and beside other tools."""

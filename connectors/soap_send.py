@@ -1,0 +1,299 @@
+"""SOAP: gives an operation one message, and asks another one for it by our reference.
+
+One try each, and an exact word about it: what happened before the request's first byte could leave
+did not go out; after that only an understood answer counts. Must not read feeds, parse values or
+try again by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+from lxml import etree
+
+from connectors import tls
+from connectors.budget import UNLIMITED, Budget
+from connectors.protocol import Exchange, Message, Receipt
+from connectors.replies import cleared, element_texts, elements_at, kept_headers
+from connectors.soap_faults import SessionExpiredError, Wording, http_date, retry_after
+from connectors.soap_sign_in import sign_in_of
+from connectors.soap_wsdl import Wsdl
+from mappings.connection import Connection
+from mappings.errors import (
+    Misconfigured,
+    RateLimited,
+    Refused,
+    SourceChanged,
+    Transient,
+    Uncertain,
+    WaybillError,
+)
+from mappings.targets import SoapTarget
+
+ANSWER_BYTES: Final = 32 * 1024 * 1024
+_CONNECT_SECONDS: Final = 10.0
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_CLIENT: Final = re.compile(r"(^|:)(Client|Sender)\b")
+
+
+class SoapSender:
+    """One account at one SOAP ERP, for one target. Use as a context manager."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        erp: str,
+        target: SoapTarget,
+        *,
+        cache: Path | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> None:
+        self.exchange = Exchange()
+        self._connection = connection
+        self._erp = erp
+        self._target = target
+        self._budget = budget
+        self._words = Wording(connection, erp)
+        folder = connection.extra.get("wsdl_cache")
+        sign_in = sign_in_of(connection, erp)
+        if sign_in.session is not None:
+            raise Misconfigured(
+                "messages cannot be sent through a session log-in",
+                erp=erp,
+                code="sign_in",
+                remedy=f'Choose another `sign_in` for the sending connection "{connection.id}".',
+            )
+        connect = min(_CONNECT_SECONDS, target.timeout_seconds)
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(target.timeout_seconds, connect=connect),
+            verify=tls.client_context(connection),
+            auth=sign_in.auth,
+            follow_redirects=False,
+            limits=httpx.Limits(keepalive_expiry=2.0),  # an old connection may be half closed
+        )
+        cached = Path(folder) if folder else cache
+        self._wsdl = Wsdl(connection, erp, cached, sign_in, self._http)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def send(self, message: Message) -> Receipt:
+        """See `connectors.protocol.Sender`."""
+        target = self._target
+        request: dict[str, Any] = dict(message.fields)
+        if target.native_key is not None and target.native_key.field:
+            request[target.native_key.field] = message.reference
+        if message.lines:
+            request[message.lines_path] = [nested(line) for line in message.lines]
+        root = self._call(target.operation, request, sending=True)
+        code, says = self._business(root)
+        if code is not None and code in target.exists:
+            return self._there_already(message.reference)
+        if code is not None:
+            raise Refused(self._words.clean(says or code), erp=self._erp, code=code.lower())
+        made = elements_at(root, target.answer_records)
+        if not made:
+            raise Uncertain(
+                f"{target.operation}: the answer holds nothing at {target.answer_records}",
+                erp=self._erp,
+                code="answer",
+            )
+        return self._receipt(made[0])
+
+    def find(self, reference: str) -> Receipt | None:
+        """See `connectors.protocol.Sender`."""
+        how = self._target.find
+        if how == "cannot":
+            raise Misconfigured(
+                "this ERP cannot be asked for a message", erp=self._erp, code="cannot_find"
+            )
+        root = self._call(how.operation, {how.reference: reference}, sending=False)
+        code, says = self._business(root)
+        if code is not None:
+            raise Transient(
+                f"{how.operation}: {self._words.clean(f'{code} {says}')}",
+                erp=self._erp,
+                code="business_error",
+            )
+        found = elements_at(root, how.records)
+        return self._receipt(found[0]) if found else None
+
+    def _there_already(self, reference: str) -> Receipt:
+        """Its number is asked for; where that fails it is a success all the same."""
+        sent = self.exchange
+        try:
+            found = self.find(reference) if self._target.find != "cannot" else None
+        except Transient:
+            found = None
+        finally:
+            self.exchange = sent
+        return Receipt(found.fields, found.lines, again=True) if found else Receipt(again=True)
+
+    def _receipt(self, made: etree._Element) -> Receipt:
+        path = self._target.answer_lines
+        lines = elements_at(made, path) if path else []
+        return Receipt(
+            element_texts(made, without=path), tuple(element_texts(line) for line in lines)
+        )
+
+    def _business(self, root: etree._Element) -> tuple[str | None, str]:
+        """(error code, text) inside an understood answer; None where it says no error."""
+        target = self._target
+        if target.error is None:
+            return None, ""
+        found = elements_at(root, target.error)
+        code = (found[0].text or "").strip() if found else ""
+        if not code or code in target.error_ok:
+            return None, ""
+        texts = elements_at(root, target.error_text) if target.error_text else []
+        return code, (texts[0].text or "").strip() if texts else ""
+
+    # the call
+
+    def _call(self, operation: str, request: dict[str, Any], *, sending: bool) -> etree._Element:
+        """The answer's root element (below Body)."""
+        secrets = self._connection.secrets
+        self.exchange = Exchange()
+        ready = self._wsdl.message(operation, request)  # its errors: nothing has left
+        self.exchange.request = cleared(ready.body, secrets)
+        deadline = time.monotonic() + self._target.timeout_seconds
+        content = bytearray()
+        try:
+            with (
+                self._budget.request(operation),
+                self._http.stream(
+                    "POST", self._wsdl.endpoint, content=ready.body, headers=ready.headers
+                ) as reply,
+            ):
+                for piece in reply.iter_bytes():
+                    content += piece
+                    if len(content) > ANSWER_BYTES or time.monotonic() > deadline:
+                        raise self._unclear(
+                            sending, f"{operation}: no whole answer in time", "timeout"
+                        )
+        except (*_NOT_SENT, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise Transient(
+                f"{operation}: no connection ({type(error).__name__})",
+                erp=self._erp,
+                code="connect",
+            ) from None
+        except httpx.TimeoutException:
+            raise self._unclear(sending, f"{operation}: no answer in time", "timeout") from None
+        except httpx.HTTPError as error:
+            raise self._unclear(
+                sending, f"{operation}: the connection broke ({type(error).__name__})", "dropped"
+            ) from None
+        body = bytes(content)
+        self.exchange.answer = cleared(body, secrets)
+        headers = kept_headers(dict(reply.headers), secrets)
+        self.exchange.detail = {"status": str(reply.status_code), **headers}
+        return self._understood(operation, reply, body, sending=sending)
+
+    def _understood(
+        self, operation: str, reply: httpx.Response, body: bytes, *, sending: bool
+    ) -> etree._Element:
+        said = f"{operation}: HTTP {reply.status_code}"
+        self._unprocessed(operation, said, reply, body)
+        media = reply.headers.get("content-type", "").lower()
+        if "xml" not in media or "html" in media:
+            raise self._unclear(sending, f"{said} with {media or 'no media type'}", "unavailable")
+        answer = self._answer(said, body, sending=sending)
+        if etree.QName(answer).localname == "Fault":
+            raise self._fault(operation, answer, reply, sending=sending)
+        if reply.status_code != httpx.codes.OK:
+            raise self._unclear(sending, f"{said} without a fault", "http")
+        return answer
+
+    def _unprocessed(self, operation: str, said: str, reply: httpx.Response, body: bytes) -> None:
+        """Raises for a status that says: nothing was done."""
+        status = reply.status_code
+        if status in (401, 403):
+            self._budget.refused(operation, status)
+            raise self._words.sign_in(said)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise self._later(said, reply, "rate_limited")
+        if status == httpx.codes.SERVICE_UNAVAILABLE and self._is_safe(body):
+            raise self._later(said, reply, "maintenance")
+        if status in (404, 410):
+            raise Misconfigured(
+                f"{said}: there is no such service",
+                erp=self._erp,
+                code="address",
+                remedy=f'Correct `endpoint` of connection "{self._connection.id}".',
+            )
+
+    def _answer(self, said: str, body: bytes, *, sending: bool) -> etree._Element:
+        """What stands in the body of a whole envelope."""
+        try:
+            parser = etree.XMLParser(
+                resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True
+            )
+            root = etree.fromstring(body, parser)
+        except etree.XMLSyntaxError as error:
+            raise self._unclear(
+                sending, f"{said}: not whole XML ({error.msg})", "truncated"
+            ) from None
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise self._unclear(sending, f"{said}: the answer carries a DOCTYPE", "doctype")
+        inside = elements_at(root, "Body")
+        answer = next(
+            (one for one in (inside[0] if inside else ()) if isinstance(one.tag, str)), None
+        )
+        if answer is None:
+            raise self._unclear(sending, f"{said}: an empty body", "truncated")
+        return answer
+
+    def _fault(
+        self, operation: str, fault: etree._Element, reply: httpx.Response, *, sending: bool
+    ) -> WaybillError:
+        """A fault of the sender is an understood no; one of the server says nothing."""
+        texts = element_texts(fault)
+        code = texts.get("faultcode") or texts.get("Code/Subcode/Value") or texts.get("Code/Value")
+        says = texts.get("faultstring") or texts.get("Reason/Text") or ""
+        error = self._words.fault(
+            operation, code or "unnamed", says, http_date(reply.headers.get("date"))
+        )
+        if isinstance(error, SessionExpiredError):
+            return Transient(str(error), erp=self._erp, code="session")
+        if isinstance(error, (RateLimited, SourceChanged)):
+            return error
+        if isinstance(error, Misconfigured):
+            if error.code == "fault" and sending and _CLIENT.search(code or ""):
+                return Refused(self._words.clean(says or code or ""), erp=self._erp, code="fault")
+            return error
+        return self._unclear(sending, self._words.clean(f"{operation}: {code}: {says}"), "fault")
+
+    def _later(self, said: str, reply: httpx.Response, code: str) -> RateLimited:
+        wait = retry_after(reply.headers.get("retry-after"), datetime.now(UTC))
+        if wait is not None:
+            self._budget.pause(wait)
+        return RateLimited(said, retry_after=wait, erp=self._erp, code=code)
+
+    def _is_safe(self, body: bytes) -> bool:
+        text = body.decode("utf-8", errors="replace")
+        return any(mark == "*" or mark in text for mark in self._target.safe_503)
+
+    def _unclear(self, sending: bool, what: str, code: str) -> WaybillError:  # noqa: FBT001  which of two
+        kind: type[WaybillError] = Uncertain if sending else Transient
+        return kind(self._words.clean(what), erp=self._erp, code=code)
+
+
+def nested(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Paths with slashes as nested dictionaries."""
+    top: dict[str, Any] = {}
+    for path, text in texts.items():
+        *above, last = path.split("/")
+        inner = top
+        for word in above:
+            inner = inner.setdefault(word, {})
+        inner[last] = text
+    return top
