@@ -77,7 +77,9 @@ class Reading:
     """Their codes are not ours: there is a lookup, even if none of them is known."""
 
 
-def reading(one: Field, values: list[str], time_zone: str, *, comma: bool = False) -> Reading:
+def reading(
+    one: Field, values: list[str], time_zone: str, *, comma: bool = False, blank: bool = False
+) -> Reading:
     """The first steps that read every value; a fit of 0 where none do. `values` has no blanks.
 
     `comma`: the sample writes decimals with a comma somewhere: whole numbers are read so too.
