@@ -87,12 +87,17 @@ def guesses(
             found[name] = Guess(
                 name, chosen[name], how.through, table, None, percent, others, how.says
             )
-        elif name == "account_key" and "dealer_key" in chosen and one.need == "R":
+        elif name == "account_key" and one.need == "R" and (own := _payer(part, chosen)):
             says = "no account was found: the dealer pays for itself"
-            found[name] = Guess(name, chosen["dealer_key"], percent=40, others=others, says=says)
+            found[name] = Guess(name, own, percent=40, others=others, says=says)
         elif one.need == "R" and one.absent is None:
             found[name] = _needed(one, others)
     return found
+
+
+def _payer(part: Part, chosen: Mapping[str, str]) -> str | None:
+    """The column of the dealer itself."""
+    return chosen.get("key" if part.name == "dealer" else "dealer_key")
 
 
 def _needed(one: Field, others: tuple[str, ...]) -> Guess:
@@ -167,8 +172,14 @@ def _alike(theirs: tuple[str, ...], ours: str) -> float:
 
 
 def listing_score(part: Part, listing: Listing) -> float:
-    """How much a listing looks like the records of a part: by its name and by its columns."""
-    return 0.5 * called(part.name, listing.name) + 0.5 * column_score(part, listing.columns)
+    """How much a listing looks like the records of a part: by its name and by its columns.
+
+    One that comes in pages or says how many there are is more likely to be the list of them.
+    """
+    whole = (
+        0.05 if {"page", "page_size"} & listing.words.keys() or "list" in words(listing.name) else 0
+    )
+    return whole + 0.5 * called(part.name, listing.name) + 0.5 * column_score(part, listing.columns)
 
 
 def called(part: str, name: str) -> float:

@@ -217,7 +217,11 @@ class _Reader:
         self._erp = erp
         self._connection = _known(settings, connection)
         extra = found.connection.get("extra") or {}
-        if self._connection is None and found.protocol == "odata" and extra.get("service_root"):
+        if (
+            self._connection is None
+            and found.protocol in {"odata", "rest"}
+            and extra.get("service_root")
+        ):
             # nobody has to sign in to a server that does not ask for it
             self._connection = replace(
                 anonymous(extra["service_root"], erp), extra={"service_root": extra["service_root"]}
