@@ -11,7 +11,7 @@ DEALERS = [
     {
         "id": f"D{n}",
         "companyName": f"Händler {n}",
-        "status": "ACTIVE" if n else "LOCKED",
+        "status": "ACTIVE" if n else "PARKED",
         "currency": "EUR",
         "vat": f"DE{n:09}",
         "contact": {"email": f"person{n}@example.com", "phone": f"+49 30 {n:05}"},
