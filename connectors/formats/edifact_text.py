@@ -135,7 +135,10 @@ def _element(raw: bytes, marks: Service, codec: str) -> tuple[str, ...]:
     """Components; those of a repeated element together, as a path with `[]` gives them."""
     again = _split(raw, marks.repetition, marks) if marks.repetition else [raw]
     rows = [
-        [_unreleased(p, marks).decode(codec, "backslashreplace") for p in _split(one, marks.component, marks)]
+        [
+            _unreleased(p, marks).decode(codec, "backslashreplace")
+            for p in _split(one, marks.component, marks)
+        ]
         for one in again
     ]
     if len(rows) == 1:

@@ -127,9 +127,7 @@ def _records(content: BinaryIO, form: FixedFormat) -> Iterator[Line]:
 class _Rows:
     """Records waiting to be cut, all at once."""
 
-    def __init__(
-        self, plan: ReadPlan, cuts: list[Cut], page: int, first: dict[str, int]
-    ) -> None:
+    def __init__(self, plan: ReadPlan, cuts: list[Cut], page: int, first: dict[str, int]) -> None:
         self._plan, self._cuts, self._page, self._first = plan, cuts, page, first
         form = _format(plan)
         self._strip = form.strip
