@@ -204,36 +204,32 @@ def _land(
     connection = resolve(ctx.settings, mapping.connection)
     with ExitStack() as stack:
         open_connectors: dict[str, Connector] = {}
+
+        def opened(protocol: str) -> Connector:
+            if protocol not in open_connectors:
+                budget = erp_budget(ctx, mapping.erp, "bulk")
+                cache = ctx.settings.cache
+                open_connectors[protocol] = stack.enter_context(
+                    open_connector(connection, protocol, mapping.erp, cache=cache, budget=budget)
+                )
+            return open_connectors[protocol]
+
         for reading in sources:
             if landed.ends:  # another source follows: what is whole need not be read again
                 note_ends(ctx, landed.began, landed.pages, landed.declared, landed.ends)
             if reading.part in landed.began.ends:
                 landed.ends[reading.part] = landed.began.ends[reading.part]
                 continue
-            protocol = reading.plan.source.protocol
-            if protocol not in open_connectors:
-                open_connectors[protocol] = stack.enter_context(
-                    open_connector(
-                        connection,
-                        protocol,
-                        mapping.erp,
-                        cache=ctx.settings.cache,
-                        budget=erp_budget(ctx, mapping.erp, "bulk"),
-                    )
-                )
             start = None
             if wanted.mode == "delta" and reading.part in since:
                 start = starts_at(since[reading.part], mapping, wanted.feed, last)
             landed.ends[reading.part] = _land_source(
-                ctx, open_connectors[protocol], reading, folder, start, landed, progress
+                ctx, opened(reading.plan.source.protocol), reading, folder, start, landed, progress
             )
         if wanted.feed == "invoices":
             for reading in sources:
-                protocol = reading.plan.source.protocol
-                if reading.part == "document" and protocol not in open_connectors:
-                    open_connectors[protocol] = stack.enter_context(
-                        open_connector(connection, protocol, mapping.erp)
-                    )
+                if reading.part == "document":  # its source may have been read before
+                    opened(reading.plan.source.protocol)
             landed.files = documents.fetch(
                 ctx, mapping, folder, sources, landed.pages, open_connectors, progress
             )

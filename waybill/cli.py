@@ -34,6 +34,7 @@ _COMMANDS = {
         "stop": "waybill.cli_run",
         "sync": "waybill.cli_sync",
         "check": "waybill.cli_sync",
+        "new-erp": "waybill.cli_new",
     },
     "Look": {
         "feeds": "waybill.cli_look",
@@ -66,6 +67,7 @@ _HELP = """Move what a dealer portal needs out of your ERPs, and prove that it a
 \b
 First time:
   waybill demo                 three practice ERPs, Airflow, seven feeds, all of it
+  waybill new-erp acme --from … a first mapping, out of the ERP's own description or a sample
   waybill check acme           is the mapping right, does the sign-in work, one sample page
   waybill sync acme prices     one feed now, without Airflow
 \b
