@@ -46,7 +46,8 @@ class Target:
 
 WORDS = (
     b"<item>", b"</item>", b"<item/>", b"<A>", b"</A>", b"<A/>", b'<A xsi:nil="true"/>', b"<!--",
-    b"-->", b"<![CDATA[", b"]]>", b"<?x?>", b"&amp;", b"&#10;", b"&#x1F;", b"&bomb;", b"\r\n",
+    b"<item><A>7</A><B>n</B></item>", b"<item><B/><A>8</A></item>", b"<!-- c -->", b"<A>1</A>",
+    b"<B>t</B>", b"<![CDATA[c]]>", b"-->", b"<![CDATA[", b"]]>", b"<?x?>", b"&amp;", b"&#10;", b"&#x1F;", b"&bomb;", b"\r\n",
     b"\r", b"\x00", b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbf\xbf", b"\xc3\x28",
     b'<!DOCTYPE x [<!ENTITY bomb "b">]>', b'<?xml version="1.0" encoding="ISO-8859-9"?>',
     b' xmlns="urn:other"', b' xmlns:n="urn:other"', b"<n:A>", b"</n:A>", b"<C>", b"</C>",
@@ -182,6 +183,8 @@ def main() -> None:
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     findings = 0
     known = targets()
+    for target in known:  # so that no case pays for an import
+        outcome(target, target.documents[0])
     end = time.monotonic() + told.seconds
     number = 0
     while time.monotonic() < end:
