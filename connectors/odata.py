@@ -20,8 +20,8 @@ import msgspec
 
 from connectors import odata_page
 from connectors.budget import UNLIMITED, Budget
+from connectors.http_session import Answer, Limits, Session
 from connectors.odata_page import Seen
-from connectors.odata_session import Answer, Limits, Session
 from connectors.protocol import End, Page
 from mappings.connection import Connection
 from mappings.errors import BatchRefused, Misconfigured, Refused, SourceChanged, Transient

@@ -6,6 +6,7 @@ Must not read files or the environment, and must never show a secret: `repr` hid
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,9 @@ class Connection:
     password: str | None = field(default=None, repr=False)
     schema: str | None = None
     extra: dict[str, str] = field(default_factory=dict, repr=False)
+    token_file: Path | None = None
+    """Where a sign-in keeps what it must not forget (tokens, open sessions), for all processes of
+    this installation; None: each process for itself."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
