@@ -15,9 +15,10 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from connectors import odata_answers
+from connectors import http_answers
 from connectors.budget import UNLIMITED, Budget
-from connectors.odata_session import Limits, Session
+from connectors.http_session import Session
+from connectors.http_tries import Limits
 from mappings.connection import Connection
 from mappings.errors import SourceChanged, WaybillError
 
@@ -107,8 +108,8 @@ class ODataSubscriptions:
                     method, f"{session.root}/{path}", {**_JSON, **headers}, body, what
                 )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._cleared(odata_answers.broken_wire(error, what)) from None
-        wrong = odata_answers.problem(answer, answer.content, what, datetime.now(UTC))
+            raise self._cleared(http_answers.broken_wire(error, what)) from None
+        wrong = http_answers.problem(answer, answer.content, what, datetime.now(UTC))
         if wrong is not None:
             raise self._cleared(wrong)
         return answer
