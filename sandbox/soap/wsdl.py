@@ -4,6 +4,7 @@ Its address is an internal host, as ERPs behind a proxy publish it: callers have
 real one. Must not serve anything.
 """
 
+from sandbox.soap import intake
 from sandbox.soap.dialect import OPERATIONS, Record
 
 NAMESPACE = "urn:practice:erp:portal"
@@ -43,8 +44,8 @@ _RETURN = """<xsd:complexType name="RETURN"><xsd:sequence>
 
 def wsdl() -> bytes:
     """The document served at `?wsdl`."""
-    names = [*OPERATIONS, "Ping", "GetDocument"]
-    schema = "\n".join([_RETURN, *map(_schema, OPERATIONS), _OTHERS])
+    names = [*OPERATIONS, "Ping", "GetDocument", *intake.TAKES]
+    schema = "\n".join([_RETURN, *map(_schema, OPERATIONS), _OTHERS, intake.schema()])
     messages = "".join(
         f'<message name="{name}"><part name="parameters" element="tns:{name}"/></message>'
         for one in names
