@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 from lxml import etree
 
 from sandbox.dataset import Dataset
+from sandbox.orders import OrderBook
 from sandbox.pdf import invoice_pdf
+from sandbox.soap import intake
 from sandbox.soap.dialect import OPERATIONS
 from sandbox.soap.live import ASKED, PICKED, PRICE, picked, priced
 from sandbox.soap.render import Answers, spoiled
@@ -38,7 +40,12 @@ class Reply:
 class SoapService:
     """Operations over the data set of the moment. Thread-safe."""
 
-    def __init__(self, dataset: Dataset, user: str, password: str, page_size: int) -> None:
+    def __init__(
+        self, dataset: Dataset, user: str, password: str, page_size: int, book: OrderBook
+    ) -> None:
+        self._book = book
+        self._shown = 0
+        self._base = dataset
         self._answers = Answers(dataset)
         self._door = Doorkeeper(user, password)
         self._page_size = page_size
@@ -47,11 +54,14 @@ class SoapService:
 
     @property
     def dataset(self) -> Dataset:
-        """What new searches run over."""
-        return self._answers.dataset
+        """What new searches run over, but for the orders it has taken."""
+        return self._base
 
     @dataset.setter
     def dataset(self, dataset: Dataset) -> None:
+        self._base = dataset
+        self._book.dataset = dataset
+        self._shown = 0
         self._answers = Answers(dataset)
 
     def wsdl(self) -> Reply:
@@ -93,6 +103,8 @@ class SoapService:
             return self._document(_wish(asked, "PFAD"))
         if name in ASKED:
             return self._asked(name, asked)
+        if name in intake.TAKES:
+            return _ok(name, intake.take(self._book, name, asked))
         if name not in OPERATIONS:
             return _fault("soap:Client", f"unknown operation {name}")
         token = _wish(asked, "NEXT")
@@ -103,6 +115,9 @@ class SoapService:
             if items is None:
                 return _fault("soap:Client.SearchExpired", f"search {search} is not known")
         else:
+            if name == "GetOrderList" and self._shown != self._book.version:
+                self._shown = self._book.version
+                self._answers = Answers(self._book.merged(self._base))
             items = self._answers.items(name, _wish(asked, "AENDERUNGEN_SEIT") or None)
             search = self._open(items)
         size = int(_wish(asked, "MAXROWS") or 0)

@@ -6,6 +6,7 @@ real one. Must not serve anything.
 
 from collections.abc import Iterable
 
+from sandbox.soap import intake
 from sandbox.soap.dialect import OPERATIONS, Record
 from sandbox.soap.live import ASKED, PICKED, PRICE, PRICE_ANSWER, PRICE_REQUEST
 
@@ -46,8 +47,9 @@ _RETURN = """<xsd:complexType name="RETURN"><xsd:sequence>
 
 def wsdl() -> bytes:
     """The document served at `?wsdl`."""
-    names = [*OPERATIONS, *ASKED, "Ping", "GetDocument"]
-    schema = "\n".join([_RETURN, *map(_schema, OPERATIONS), *map(_asked, ASKED), _OTHERS])
+    names = [*OPERATIONS, *ASKED, "Ping", "GetDocument", *intake.TAKES]
+    lists, asks = map(_schema, OPERATIONS), map(_asked, ASKED)
+    schema = "\n".join([_RETURN, *lists, *asks, _OTHERS, intake.schema()])
     messages = "".join(
         f'<message name="{name}"><part name="parameters" element="tns:{name}"/></message>'
         for one in names
