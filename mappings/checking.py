@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from mappings.lines import Place, Tree
 from mappings.meaning import Fault, meaning_faults, near
+from mappings.pricing import Pricing
 from mappings.sources import ODataSource, SftpSource, SoapSource
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
@@ -31,6 +32,7 @@ _NESTED: dict[str, type[BaseModel]] = {
     "guards": GuardsOverride,
     "page": SoapPaging,
     "trailer": Trailer,
+    "pricing": Pricing,
 }
 
 

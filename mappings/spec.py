@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.pricing import Pricing
 from mappings.sources import Source
 from mappings.sources.base import Strict
 
@@ -120,4 +121,7 @@ class ErpMapping(Strict):
     )
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
+    pricing: Pricing = Field(
+        Pricing(), description="how its conditions make a price: policy, breaks, units, rounding"
+    )
     feeds: dict[str, FeedMapping]

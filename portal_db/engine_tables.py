@@ -323,3 +323,5 @@ feed_promise = Table(
     schema="sync",
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
+
+from portal_db import price_tables as _price_tables  # noqa: E402, F401  completes `metadata`
