@@ -334,3 +334,4 @@ from portal_db import (  # noqa: E402  they make `metadata` whole
     order_tables,  # noqa: F401  as above
     sweep_tables,  # noqa: F401  as above
 )
+from portal_db import price_tables as _price_tables  # noqa: E402, F401  completes `metadata`

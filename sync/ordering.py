@@ -245,26 +245,20 @@ def _priced(
         gross = _cents(net * (1 + product.tax_pct / 100))
         lines.append(_Line(line, number, product, net, gross))
     if prices is not None:
-        _compared(prices(connection, _wishes(wish)), lines)
+        wishes = [PriceWish(one.product_key, one.qty, one.uom) for one in wish.lines]
+        own = prices(connection, wish.erp, wish.dealer_key, wish.currency, wishes)
+        _compared(own, lines)
     return lines
-
-
-def _wishes(wish: OrderWish) -> list[PriceWish]:
-    return [
-        PriceWish(wish.erp, wish.dealer_key, line.product_key, line.qty, line.uom, wish.currency)
-        for line in wish.lines
-    ]
 
 
 def _compared(own: Sequence[Price | None], lines: Sequence[_Line]) -> None:
     """The echo is what the portal would say now, or the order is not placed."""
     wrong = []
     for line, price in zip(lines, own, strict=True):
-        echo = line.wish.unit_price / line.wish.per * (1 - line.wish.discount_pct / 100)
         if price is None:
             wrong.append(f"line {line.no}: no price is known")
-        elif price.net_of_one != echo:
-            wrong.append(f"line {line.no}: {_text(echo)} was shown, it is {price.says}")
+        elif price.line_net != line.net:
+            wrong.append(f"line {line.no}: {_text(line.net)} was shown, it is {price.says}")
     if wrong:
         raise Refused(
             "; ".join(wrong), code="price_changed", remedy="Show the new price and ask again."
