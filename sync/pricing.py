@@ -23,7 +23,7 @@ class PriceWish:
 
     product_key: str
     qty: Decimal
-    uom: str
+    uom: str | None
 
 
 @dataclass(frozen=True, slots=True)
