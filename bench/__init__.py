@@ -1,1 +1,1 @@
-"""Benchmarks: what the real thing costs on this machine, beside what the machine can do."""
+"""Benchmarks of the real pipeline beside the limit of the machine and beside other tools."""

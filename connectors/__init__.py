@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mappings.connection import Connection
     from mappings.targets import Target
 
-PROTOCOLS = ("soap", "odata", "sftp")
+PROTOCOLS = ("soap", "odata", "sftp", "files")
 
 
 def open_connector(
@@ -72,6 +72,10 @@ def open_connector(
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 
         return SftpConnector(connection, erp, budget=budget)
+    if protocol == "files":
+        from connectors.folder import FolderConnector  # noqa: PLC0415  as above
+
+        return FolderConnector(connection, erp)
     raise Misconfigured(
         f"there is no connector for the protocol {protocol!r}",
         erp=erp,
@@ -87,29 +91,27 @@ def open_sender(
     target: Target,
     *,
     cache: Path | None = None,
-    budget: Budget | None = None,
+    budget: Budget = UNLIMITED,
 ) -> Sender:
     """The sender of a protocol for one target of one ERP; use it as a context manager.
 
-    `cache` as for `open_connector`; `budget` limits what is asked of the ERP (None: nothing does).
+    `cache` as for `open_connector`; `budget`: asked before every request that leaves.
     Raises Misconfigured (code `protocol`) where the target speaks another protocol or none sends.
     """
-    from connectors.budget import UNLIMITED  # noqa: PLC0415  light, but like the others
-    from mappings.targets import ODataTarget, SftpTarget, SoapTarget  # noqa: PLC0415  as above
+    from mappings.targets import ODataTarget, SftpTarget, SoapTarget  # noqa: PLC0415  light, but like the others
 
-    held = budget or UNLIMITED
     if protocol == "soap" and isinstance(target, SoapTarget):
         from connectors.soap_send import SoapSender  # noqa: PLC0415  wire libraries load when needed
 
-        return SoapSender(connection, erp, target, cache=cache, budget=held)
+        return SoapSender(connection, erp, target, cache=cache, budget=budget)
     if protocol == "odata" and isinstance(target, ODataTarget):
         from connectors.odata_send import ODataSender  # noqa: PLC0415  as above
 
-        return ODataSender(connection, erp, target, budget=held)
+        return ODataSender(connection, erp, target, budget=budget)
     if protocol == "sftp" and isinstance(target, SftpTarget):
         from connectors.sftp_send import SftpSender  # noqa: PLC0415  as above
 
-        return SftpSender(connection, erp, target, budget=held)
+        return SftpSender(connection, erp, target, budget=budget)
     raise Misconfigured(
         f"nothing sends by the protocol {protocol!r}",
         erp=erp,

@@ -27,6 +27,11 @@ class Page:
     """Records in this page where the connector had to count them; None where it did not look."""
     declared: int | None = None
     """How many records the ERP said there are in all, where this page says so."""
+    restart: bool = False
+    """The walk began anew with this page: forget the pages of this read before it."""
+    same: str | None = None
+    """SHA-256 of the content without what the ERP makes anew for each answer (search ids, time
+    stamps); None where that is the whole content."""
     after: str | None = None
     """Where a read goes on behind this page (`Resumable`); None where this protocol cannot."""
 

@@ -101,9 +101,7 @@ def application(parts: Parts) -> Starlette:
     )
 
 
-def _guarded(
-    parts: Parts, path: str, endpoint: Endpoint, roles: tuple[str, ...]
-) -> Endpoint:
+def _guarded(parts: Parts, path: str, endpoint: Endpoint, roles: tuple[str, ...]) -> Endpoint:
     """Access first, then the work, then every foreseen error as an answer."""
 
     async def answer(request: Request) -> Response:

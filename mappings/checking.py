@@ -45,6 +45,7 @@ _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
     "odata": ODataSource,
     "sftp": SftpSource,
+    "files": SftpSource,
 }
 _FORMATS: dict[str, type[BaseModel]] = {"csv": CsvFormat, "xml": XmlFormat}
 _LISTED: dict[str, type[BaseModel]] = {

@@ -8,6 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_SECRET = ("secret", "pass", "key", "token")
+_NO_SECRET = ("_url", "_file", "_header", "_element", "_elements")
+"""Ends of names that say where something is, not what it is."""
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in _SECRET) and not name.endswith(_NO_SECRET)
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -34,6 +42,6 @@ class Connection:
         """Every text that must never be shown, for redaction."""
         hidden = [
             self.password,
-            *(v for k, v in self.extra.items() if "secret" in k or "pass" in k or "key" in k),
+            *(v for k, v in self.extra.items() if _is_secret(k)),
         ]
         return tuple(v for v in hidden if v)

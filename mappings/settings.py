@@ -34,6 +34,8 @@ class Settings:
     `database_url` is None where the embedded PostgreSQL is used.
     `landing` is an fsspec URL, or a folder's path as text.
     `mappings` are folders with one `<erp>.yaml` per ERP; later folders add to earlier ones.
+    `audit_anchors` are fsspec URLs or folders where the head of the audit's chain is written
+    down; only one outside this machine proves anything against whoever owns it.
     """
 
     home: Path
@@ -41,6 +43,7 @@ class Settings:
     mappings: tuple[Path, ...]
     database_url: str | None = None
     airflow_home: Path = REPOSITORY
+    audit_anchors: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -83,6 +86,8 @@ class Settings:
             mappings=folders,
             database_url=url,
             airflow_home=_path(env.get("AIRFLOW_HOME") or REPOSITORY),
+            audit_anchors=tuple((env.get("WAYBILL_AUDIT_ANCHORS") or "").split())
+            or (str(chosen_home / "anchors"),),
         )
 
     @property
@@ -112,6 +117,7 @@ class Settings:
             "WAYBILL_LANDING": self.landing,
             "WAYBILL_MAPPINGS": os.pathsep.join(str(folder) for folder in self.mappings),
             "AIRFLOW_HOME": str(self.airflow_home),
+            "WAYBILL_AUDIT_ANCHORS": " ".join(self.audit_anchors),
         }
         if self.database_url is not None:
             env["WAYBILL_DATABASE_URL"] = self.database_url

@@ -306,19 +306,6 @@ incident = Table(
     comment="One a guard and feed until a batch passes; newer held batches join it.",
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", BigInteger(), Identity(always=True), primary_key=True),
-    _now("at"),
-    Column("actor", Text(), nullable=False),
-    Column("action", Text(), nullable=False),
-    Column("subject", Text(), nullable=False),
-    Column("detail", JSONB()),
-    schema="sync",
-    comment="What people did. Append-only.",
-)
-
 feed_promise = Table(
     "feed_promise",
     metadata,
@@ -328,10 +315,16 @@ feed_promise = Table(
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
 
-from portal_db import (  # noqa: E402  they make `metadata` whole
-    budget_tables,  # noqa: F401  as above
-    gateway_tables,  # noqa: F401  as above
-    order_tables,  # noqa: F401  as above
-    sweep_tables,  # noqa: F401  as above
+# what makes `metadata` whole
+import portal_db.audit_tables
+import portal_db.budget_tables
+import portal_db.gateway_tables
+import portal_db.order_tables
+import portal_db.sweep_tables
+from portal_db import (
+    budget_tables,
+    gateway_tables,
+    order_tables,
+    sweep_tables,
 )
-from portal_db import price_tables as _price_tables  # noqa: E402, F401  completes `metadata`
+from portal_db import price_tables as _price_tables

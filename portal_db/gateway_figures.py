@@ -43,8 +43,8 @@ def figures(connection: psycopg.Connection[Any]) -> list[Figure]:
         )
     ]
     rows = connection.execute(
-        "SELECT erp, state, count(*) FROM sync.outbox WHERE state NOT IN ('delivered', 'cancelled') "
-        "GROUP BY 1, 2"
+        "SELECT erp, state, count(*) FROM sync.outbox "
+        "WHERE state NOT IN ('delivered', 'cancelled') GROUP BY 1, 2"
     ).fetchall()
     found += [
         Figure(
@@ -70,5 +70,7 @@ def figures(connection: psycopg.Connection[Any]) -> list[Figure]:
             Figure("waybill_feed_late", "1: older than promised.", float(bool(late)), labels)
         )
     row = connection.execute("SELECT count(*) FROM sync.alert WHERE state = 'open'").fetchone()
-    found.append(Figure("waybill_alerts_open", "Alerts not recovered.", float(row[0] if row else 0)))
+    found.append(
+        Figure("waybill_alerts_open", "Alerts not recovered.", float(row[0] if row else 0))
+    )
     return found

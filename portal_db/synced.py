@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from mappings.feeds import PARTS
+from portal_db.identifiers import plain_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ def synced(
     given: list[LiteralString] = [field.name for field in part.fields if field.name in keys]
     where: LiteralString = "erp = %s"
     for name in given:
-        where += f" AND {name} = %s"
-    columns = ", ".join(field.name for field in part.fields)
+        where += f" AND {plain_name(name)} = %s"
+    columns = ", ".join(plain_name(field.name) for field in part.fields)
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             f"SELECT {columns}, as_of AS observed_at, stale_since "
-            f"FROM portal.{part.name} WHERE {where} AND deleted_at IS NULL ORDER BY 1, 2",
+            f"FROM portal.{plain_name(part.name)} "
+            f"WHERE {where} AND deleted_at IS NULL ORDER BY 1, 2",
             (erp, *(keys[name] for name in given)),
         ).fetchall()
         found = cursor.execute(

@@ -28,6 +28,7 @@ MAIL = "waybill_mail"
 WEBHOOK = "waybill_alerts"
 _SECONDS = 15.0
 _LONGEST = 2000
+_AT = "%Y-%m-%d %H:%M:%S"
 
 
 def raised(ctx: Context, alert: Alert, times: int = 1) -> None:
@@ -71,11 +72,10 @@ def text(news: News) -> str:
     lines = [
         news.alert.says[:_LONGEST],
         "",
-        f"Since {news.first_at:%Y-%m-%d %H:%M:%S} UTC, {news.times} times so far, "
-        f"last at {news.last_at:%Y-%m-%d %H:%M:%S}.",
+        f"Since {news.first_at:{_AT}} UTC, {news.times} times, last at {news.last_at:{_AT}}.",
     ]
     if news.recovered_at is not None:
-        lines.append(f"Over since {news.recovered_at:%Y-%m-%d %H:%M:%S} UTC. Nothing to do.")
+        lines.append(f"Over since {news.recovered_at:{_AT}} UTC. Nothing to do.")
     elif news.alert.remedy:
         lines += ["", news.alert.remedy[:_LONGEST]]
     lines += ["", "You hear of this again when it has grown tenfold, and when it is over."]

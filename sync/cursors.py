@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 _ISO = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
 _COMPACT = ((re.compile(r"^\d{8}$"), "%Y%m%d"), (re.compile(r"^\d{14}$"), "%Y%m%d%H%M%S"))
 _NUMBER = re.compile(r"^\d+(\.\d+)?$")
+_TICKS = re.compile(r"^/Date\((-?\d+)([+-]\d{1,4})?\)/$")  # OData 2: milliseconds since 1970, UTC
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 
@@ -43,6 +44,9 @@ def later(old: str, new: str) -> str:
 def _place(text: str) -> tuple[str, Decimal, Decimal] | None:
     if _NUMBER.match(text):
         return "number", Decimal(text), Decimal(0)
+    ticks = _TICKS.match(text)
+    if ticks:
+        return "instant", Decimal(int(ticks.group(1)) // 1000), Decimal(ticks.group(1)) % 1000
     if not (_ISO.match(text) or _ISO_DATE.match(text)):
         return None
     fraction = re.search(r"\.(\d+)", text)
@@ -67,6 +71,10 @@ def earlier(text: str, back: timedelta, time_zone: str = "UTC") -> str:
         moment = datetime.strptime(plain, form)  # noqa: DTZ007  the zone's text is kept as it is
         moved = moment - back if zone else _label_before(moment, back, time_zone)
         return moved.strftime(form) + (zone.group() if zone else "")
+    ticks = _TICKS.match(text)
+    if ticks:
+        moved_ms = int(ticks.group(1)) - round(back.total_seconds() * 1000)
+        return f"/Date({moved_ms}{ticks.group(2) or ''})/"
     if _ISO_DATE.match(text):
         return (datetime.strptime(text, "%Y-%m-%d") - back).strftime("%Y-%m-%d")  # noqa: DTZ007  a day, or the ERP's own clock
     for pattern, form in _COMPACT:

@@ -49,6 +49,9 @@ _COMMANDS = {
         "refuse": "waybill.cli_act",
         "replay": "waybill.cli_act",
     },
+    "Prove": {
+        "audit": "waybill.cli_audit",
+    },
     "House": {
         "db-url": "waybill.cli_run",
         "migrate": "waybill.cli_run",

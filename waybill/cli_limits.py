@@ -1,4 +1,7 @@
-"""What each ERP's account allows, and how much of it is in use. Reads and prints, changes nothing."""
+"""What each ERP's account allows, and how much of it is in use.
+
+Must not: change anything.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from sync.feed import sync_feed
 from tests.flows.practice import GENERATED, PASSWORD, Practice
 
 WRONG = "wr0ng-s3cret"
-pytestmark = [pytest.mark.xdist_group("bad_input"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 def live(practice: Practice, part: str, erp: str) -> list[tuple[Any, ...]]:

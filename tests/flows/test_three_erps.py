@@ -28,7 +28,6 @@ from tests.flows.practice import GENERATED, Practice
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("three_erps"),
 ]
 
 SYNCED = tuple(part for part in PARTS if part in SCHEMAS)

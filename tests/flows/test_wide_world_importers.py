@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.skipif(not WWI.is_dir(), reason=f"Wide World Importers is not at {WWI}"),
     pytest.mark.timeout(900),
     pytest.mark.slow,
-    pytest.mark.xdist_group("wide_world_importers"),
 ]
 
 DAY = timedelta(days=1)

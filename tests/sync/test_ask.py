@@ -184,7 +184,9 @@ def test_a_server_that_trickles_its_answer_cannot_hold_a_thread(practice: Practi
                 threading.Thread(target=_trickle, args=(peer, stop), daemon=True).start()
 
         threading.Thread(target=drip, daemon=True).start()
-        extra = {**practice.servers["birch"].connection()["extra"]}
+        extra: Any = {}
+        told: Any = practice.servers["birch"].connection()["extra"]
+        extra |= told
         extra["service_root"] = f"http://127.0.0.1:{server.getsockname()[1]}/odata"
         practice.connect("birch", extra=extra)
         with Asker(practice.ctx, concurrent=1) as asker:
