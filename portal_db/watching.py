@@ -1,4 +1,4 @@
-"""Conditions of the real-time lane that a person should hear of. Reads the tables, and only that."""
+"""Conditions of the real-time lane that a person should hear of. Reads the tables alone."""
 
 from __future__ import annotations
 

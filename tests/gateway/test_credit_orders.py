@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sync.ask import Asker
 from sync.ordering import LineWish, approve, place
 from tests.gateway.till import ERP, Till
 from tests.orders.shop import put
+
+SHORT = timedelta(seconds=0.3)
 
 
 def test_case_13_of_two_orders_at_once_the_second_sees_the_first(till: Till) -> None:
@@ -103,7 +106,7 @@ def test_ORD_10_an_erp_that_hangs_costs_the_margin_and_never_approves_blindly(ti
     with till.asker() as asker:
         assert till.order(asker, "1").outcome == "ok"
         till.erp.faults.arm("hang", times=None)
-        unknown = place(till.ctx, asker, till.wish("10"), within=_short())
+        unknown = place(till.ctx, asker, till.wish("10"), within=SHORT)
         assert (unknown.outcome, unknown.reason, unknown.state) == (
             "route", "NO_LIMIT_RECORD", "submitted",
         )  # fmt: skip
@@ -116,12 +119,12 @@ def test_ORD_10_an_erp_that_hangs_costs_the_margin_and_never_approves_blindly(ti
             "VALUES (%s, 'credit', now() - interval '7 minutes')",
             (ERP,),
         )
-        accepted = place(till.ctx, asker, till.wish("3999"), within=_short())
+        accepted = place(till.ctx, asker, till.wish("3999"), within=SHORT)
         assert (accepted.outcome, accepted.state) == ("notice", "approved")
-        stale = place(till.ctx, asker, till.wish("3000"), within=_short())
+        stale = place(till.ctx, asker, till.wish("3000"), within=SHORT)
         assert (stale.reason, stale.state) == ("CREDIT_STALE", "submitted")
         till.db.execute("UPDATE sync.cursor SET confirmed_at = now() - interval '40 minutes'")
-        old = place(till.ctx, asker, till.wish("10"), within=_short())
+        old = place(till.ctx, asker, till.wish("10"), within=SHORT)
         assert (old.reason, old.state) == ("CREDIT_UNKNOWN", "submitted")
     rows = till.db.execute(
         "SELECT live, not_live_because IN ('timeout', 'circuit') FROM sync.credit_decision "
@@ -129,12 +132,6 @@ def test_ORD_10_an_erp_that_hangs_costs_the_margin_and_never_approves_blindly(ti
     ).fetchall()
     assert rows == [(False, True)] * 4
     assert till.one("SELECT count(*) FROM portal.credit") == 1  # ours above: live is not written
-
-
-def _short() -> object:
-    from datetime import timedelta  # noqa: PLC0415
-
-    return timedelta(seconds=0.3)
 
 
 def test_the_check_is_repeated_when_an_order_is_approved(till: Till) -> None:
