@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connectors.budget import Budget
+    from connectors.odata_subscriptions import ODataSubscriptions
     from connectors.protocol import Connector, Sender
     from mappings.connection import Connection
     from mappings.targets import Target
@@ -121,3 +122,15 @@ def open_sender(
         code="protocol",
         remedy=f"Use one of {', '.join(PROTOCOLS)} as `target` in the mapping.",
     )
+
+
+def open_subscriptions(
+    connection: Connection, erp: str, entity: str, *, budget: Budget = UNLIMITED
+) -> ODataSubscriptions:
+    """The webhook subscriptions of an OData service; use it as a context manager.
+
+    `entity`: the entity set that holds them.
+    """
+    from connectors.odata_subscriptions import ODataSubscriptions  # noqa: PLC0415  as above
+
+    return ODataSubscriptions(connection, erp, entity, budget=budget)

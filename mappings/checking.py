@@ -17,6 +17,7 @@ from mappings.live import Live, LiveAsk
 from mappings.meaning import Fault, meaning_faults, near
 from mappings.messages import KINDS
 from mappings.outbound import AnswerMapping, Outbound, OutField, OutLines, Retry
+from mappings.pricing import Pricing
 from mappings.sources import ODataSource, RestSource, SftpSource, SoapSource
 from mappings.sources.rest import (
     Each,
@@ -70,6 +71,7 @@ _NESTED: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "page": SoapPaging,
     "trailer": Trailer,
+    "pricing": Pricing,
     "live": Live,
     "credit": CreditRules,
     "webhooks": Webhooks,

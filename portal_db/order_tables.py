@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -220,6 +221,7 @@ outbox = Table(
     Column("state", Text(), nullable=False, server_default="pending"),
     Column("payload_version", Integer(), nullable=False, server_default="1"),
     Column("tries", Integer(), nullable=False, server_default="0", comment="sends begun"),
+    Column("strikes", Integer(), nullable=False, server_default="0", comment="tries that count"),
     Column("attempts", Integer(), nullable=False, server_default="0", comment="sends and finds"),
     _now("next_at"),
     Column("worker", Text()),
@@ -230,6 +232,13 @@ outbox = Table(
     Column("says", Text(), comment="the last failure, for operators"),
     Column("says_to_dealer", Text(), comment="the ERP's reason, readable by the dealer"),
     Column("answer", JSONB(), comment="what the ERP told: key, number, lines"),
+    Column(
+        "awaits_answer",
+        Boolean(),
+        nullable=False,
+        server_default="false",
+        comment="delivered, but the ERP has said nothing yet",
+    ),
     _now("created_at"),
     _at("sent_at", "first time a byte of it may have left"),
     _at("delivered_at"),
@@ -257,6 +266,7 @@ outbox = Table(
         postgresql_where=text("state IN ('pending','sending','retryable')"),
     ),
     Index("outbox_subject_idx", "subject", "id"),
+    Index("outbox_awaits_idx", "erp", "next_at", postgresql_where=text("awaits_answer")),
     Index("outbox_dead_idx", "erp", "id", postgresql_where=text("state = 'dead'")),
     schema="sync",
     comment="Messages owed to ERPs, written in the transaction that made them necessary.",
@@ -295,13 +305,13 @@ delivery_attempt = Table(
     Column("detail", JSONB(), comment="status, headers and the like, without secrets"),
     Column("seconds", Numeric(12, 3)),
     _one_of("what", ("send", "find", "person")),
-    _one_of("event", ("begun", "ended")),
+    _one_of("event", ("begun", "ended", "late")),
     CheckConstraint(
         "outcome IN ('delivered','refused','not_sent','uncertain','found','not_found','lost',"
         "'retry','settled','cancelled')",
         name="outcome",
     ),
-    CheckConstraint("(event = 'ended') = (outcome IS NOT NULL)", name="ended"),
+    CheckConstraint("(event <> 'begun') = (outcome IS NOT NULL)", name="ended"),
     UniqueConstraint("message_id", "attempt_no", "event", name="delivery_attempt_once"),
     schema="sync",
     comment="Each try to deliver, once as it begins and once as it ends. Append-only.",

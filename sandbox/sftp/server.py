@@ -1,4 +1,6 @@
-"""A small SFTP server on loopback: one folder, read only, password and public-key sign-in.
+"""A small SFTP server on loopback: one folder, password and public-key sign-in.
+
+What lies below `writable` may be written and renamed, all else is read only.
 
 Misbehaves as `sandbox.faults` says. Knows no data set and no file format.
 """
@@ -19,7 +21,7 @@ from paramiko.common import (
     OPEN_FAILED_RESOURCE_SHORTAGE,
     OPEN_SUCCEEDED,
 )
-from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
+from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK, SFTP_PERMISSION_DENIED
 
 from sandbox.faults import Faults
 from sandbox.sftp.spoiled import spoil
@@ -30,6 +32,7 @@ OPENING_SESSION = frozenset({"rate_limit"})
 LISTING = frozenset({"no_marker", "growing"})
 SIZES = frozenset({"wrong_size", "no_size"})
 CONTENT = frozenset({"truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"})
+WRITING = frozenset({"reset", "drop", "slow", "lost_answer"})
 READING = frozenset({"slow", "hang", "drop", "few_requests"}) | CONTENT
 """Which scenarios are looked for at which moment of a session."""
 
@@ -48,6 +51,7 @@ class Account:
     faults: Faults
     public_keys: list[paramiko.PKey] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    writable: tuple[str, ...] = ()
     sign_ins: int = 0
     """How often someone tried to sign in, let in or not."""
 
@@ -154,7 +158,7 @@ class _SignIn(paramiko.ServerInterface):
 
 
 class _Files(paramiko.SFTPServerInterface):
-    """The folder, read only; paths cannot leave it."""
+    """The folder; paths cannot leave it, and only some of it may be written."""
 
     def __init__(self, server: _SignIn, *args: object, account: Account, **kwargs: object) -> None:
         super().__init__(server, *args, **kwargs)
@@ -199,7 +203,7 @@ class _Files(paramiko.SFTPServerInterface):
         del attr
         place = self._place(path)
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-            return SFTP_PERMISSION_DENIED
+            return self._open_to_write(path, place)
         if not place.is_file():
             return SFTP_NO_SUCH_FILE
         name, seconds = self._account.faults.take(path, READING) or ("", 0.0)
@@ -216,6 +220,56 @@ class _Files(paramiko.SFTPServerInterface):
         handle.told = self._account.faults.peek(path, SIZES)
         handle.few = name == "few_requests"
         return handle
+
+    def rename(self, oldpath: str, newpath: str) -> int:
+        """Refuses to replace, as SFTP says; `posix_rename` does not."""
+        if self._place(newpath).exists():
+            return SFTP_FAILURE
+        return self.posix_rename(oldpath, newpath)
+
+    def posix_rename(self, oldpath: str, newpath: str) -> int:
+        """In one step."""
+        old, new = self._place(oldpath), self._place(newpath)
+        if not (self._may_write(old) and self._may_write(new)):
+            return SFTP_PERMISSION_DENIED
+        if not old.exists():
+            return SFTP_NO_SUCH_FILE
+        name, _ = self._account.faults.take(f"rename {newpath}", WRITING - {"slow"}) or ("", 0.0)
+        if name in {"reset", "drop"}:
+            self._transport.close()
+            return SFTP_FAILURE
+        old.replace(new)
+        if name == "lost_answer":
+            self._transport.close()
+        return SFTP_OK
+
+    def remove(self, path: str) -> int:
+        """Delete a file that may be written."""
+        place = self._place(path)
+        if not self._may_write(place):
+            return SFTP_PERMISSION_DENIED
+        place.unlink(missing_ok=True)
+        return SFTP_OK
+
+    def _may_write(self, place: Path) -> bool:
+        return any(place.parent == self._account.folder / one for one in self._account.writable)
+
+    def _open_to_write(self, path: str, place: Path) -> paramiko.SFTPHandle | int:
+        if not self._may_write(place):
+            return SFTP_PERMISSION_DENIED
+        if not place.parent.is_dir():
+            return SFTP_NO_SUCH_FILE
+        name, seconds = self._account.faults.take(f"write {path}", WRITING) or ("", 0.0)
+        if name == "slow":
+            self._account.stopping.wait(seconds)
+        if name == "reset":
+            self._transport.close()
+            return SFTP_FAILURE
+        place.write_bytes(b"")
+        if name == "lost_answer":
+            self._transport.close()
+            return SFTP_FAILURE
+        return _Written(place, self._transport, breaks=name == "drop")
 
     def _spoil_size(self, attributes: paramiko.SFTPAttributes, path: str, place: Path) -> None:
         """A spoiled file lists as the server will give it: only its content tells."""
@@ -239,6 +293,28 @@ class _Files(paramiko.SFTPServerInterface):
     def _place(self, path: str) -> Path:
         parts = [part for part in PurePosixPath("/", path).parts[1:] if part not in {"..", "."}]
         return self._account.folder.joinpath(*parts)
+
+
+class _Written(paramiko.SFTPHandle):
+    """One file being written. `breaks`: the connection is cut at its first bytes."""
+
+    def __init__(self, place: Path, transport: paramiko.Transport, *, breaks: bool) -> None:
+        super().__init__()
+        self._place = place
+        self._transport = transport
+        self._breaks = breaks
+
+    def write(self, offset: int, data: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]  paramiko hands on bytes
+        with self._place.open("r+b") as file:
+            file.seek(offset)
+            file.write(data[: len(data) // 2] if self._breaks else data)
+        if self._breaks:
+            self._transport.close()
+            return SFTP_FAILURE
+        return SFTP_OK
+
+    def stat(self) -> paramiko.SFTPAttributes:
+        return paramiko.SFTPAttributes.from_stat(self._place.stat())
 
 
 class _Handle(paramiko.SFTPHandle):

@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 from lxml import etree
 
 from sandbox.dataset import Dataset
+from sandbox.orders import OrderBook
 from sandbox.pdf import invoice_pdf
+from sandbox.soap import intake
 from sandbox.soap.dialect import OPERATIONS
 from sandbox.soap.doors import HTTP_REFUSED, Door
 from sandbox.soap.habits import Habits
@@ -42,8 +44,17 @@ class SoapService:
     """Operations over the data set of the moment. Thread-safe."""
 
     def __init__(
-        self, dataset: Dataset, user: str, password: str, page_size: int, habits: Habits
+        self,
+        dataset: Dataset,
+        user: str,
+        password: str,
+        page_size: int,
+        habits: Habits,
+        book: OrderBook,
     ) -> None:
+        self._book = book
+        self._shown = 0
+        self._base = dataset
         self._answers = Answers(dataset)
         self.door = Door(user, password, habits)
         self._habits = habits
@@ -54,11 +65,14 @@ class SoapService:
 
     @property
     def dataset(self) -> Dataset:
-        """What new searches run over."""
-        return self._answers.dataset
+        """What new searches run over, but for the orders it has taken."""
+        return self._base
 
     @dataset.setter
     def dataset(self, dataset: Dataset) -> None:
+        self._base = dataset
+        self._book.dataset = dataset
+        self._shown = 0
         self._answers = Answers(dataset)
 
     def wsdl(self) -> Reply:
@@ -115,6 +129,8 @@ class SoapService:
             return self._document(_wish(asked, "PFAD"))
         if name in ASKED:
             return self._asked(name, asked)
+        if name in intake.TAKES:
+            return write.ok(name, intake.take(self._book, name, asked))
         if name not in OPERATIONS and name != "SearchMore":
             return write.fault("Client", f"unknown operation {name}")
         return self._search(asked, name, how)
@@ -145,6 +161,9 @@ class SoapService:
             operation, items = known
         else:
             operation = name
+            if name == "GetOrderList" and self._shown != self._book.version:
+                self._shown = self._book.version
+                self._answers = Answers(self._book.merged(self._base))
             items = self._answers.items(name, _wish(asked, "AENDERUNGEN_SEIT") or None)
             search = self._open(name, items)
         where = Place(search, int(start or 0), size)

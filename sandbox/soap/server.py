@@ -5,15 +5,19 @@ next page. Must not know how values are written (`sandbox.soap.render`).
 """
 
 import json
+import socket
+import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from sandbox.dataset import Dataset
 from sandbox.faults import SCENARIOS, Faults
 from sandbox.soap.doors import ACCOUNT, Door
 from sandbox.soap.habits import Habits
+from sandbox.orders import OrderBook
 from sandbox.soap.replies import HTML, Reply, SoapService
 
 _PIECE = 256 * 1024
@@ -35,13 +39,15 @@ class SoapErp:
         port: int = 0,
         page_size: int = 10_000,
         habits: Habits | None = None,
+        orders: Path | None = None,
     ) -> None:
         self.faults = Faults()
         self.habits = habits or Habits()
+        self.book = OrderBook(dataset, orders)
         self._user = user
         self._password = password
         self._port = port
-        self._service = SoapService(dataset, user, password, page_size, self.habits)
+        self._service = SoapService(dataset, user, password, page_size, self.habits, self.book)
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
         self.stopping = threading.Event()
@@ -187,11 +193,23 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if how == "slow":
             self.erp.stopping.wait(seconds)
+        if how == "reset":
+            self._cut()
+            return
         reply = self.service.answer(body, how, seconds, self._headers())
+        if how == "lost_answer":
+            self._cut()
+            return
         self._send(reply, cut=how if how in ("truncated", "drop") else "")
 
     def _headers(self) -> dict[str, str]:
         return {name.lower(): text for name, text in self.headers.items()}
+
+    def _cut(self) -> None:
+        """The connection breaks, without a goodbye."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def _arm(self, body: bytes) -> None:
         wish = json.loads(body)

@@ -6,6 +6,7 @@ real one. Must not serve anything.
 
 from collections.abc import Iterable
 
+from sandbox.soap import intake
 from sandbox.soap.dialect import OPERATIONS, Record
 from sandbox.soap.habits import Habits
 from sandbox.soap.live import ASKED, PICKED, PRICE, PRICE_ANSWER, PRICE_REQUEST
@@ -88,12 +89,11 @@ _SOAP = {
 def wsdl(habits: Habits | None = None) -> bytes:
     """The document served at `?wsdl`."""
     habits = habits or Habits()
-    names = [*OPERATIONS, *ASKED, *_OTHER_NAMES]
+    names = [*OPERATIONS, *ASKED, *_OTHER_NAMES, *intake.TAKES]
     rpc = habits.style == "rpc"
     asked = _ANY if habits.any_request else _REQUEST
-    schema = "\n".join(
-        [_RETURN, *(_schema(name, asked) for name in OPERATIONS), *map(_asked, ASKED), _OTHERS]
-    )
+    lists = [_schema(name, asked) for name in OPERATIONS]
+    schema = "\n".join([_RETURN, *lists, *map(_asked, ASKED), _OTHERS, intake.schema()])
     messages = "".join(_messages(name, rpc=rpc) for name in names)
     port = "".join(
         f'<operation name="{n}"><input message="tns:{n}"/>'

@@ -75,6 +75,7 @@ def test_credit_stock_and_price_are_answered_live(practice: Practice, erp: str) 
         and p["product_scope"] == "product" and p["valid_to"] is None
     )  # fmt: skip
     with Asker(practice.ctx) as asker:
+        assert erp in asker.warm()
         credit = asker.ask(erp, "credit", {"account_key": theirs["account_key"]})
         assert (credit.live, credit.why) == (True, None)
         found = {row["currency"]: row for row in credit.rows}[theirs["currency"]]
@@ -124,7 +125,8 @@ def test_ORD_10_a_slow_erp_gives_the_last_known_credit_with_its_age_and_never_ha
     key = account(practice.servers[erp].dataset, erp)["account_key"]
     synced_credit(database, erp, key, minutes_old=3)
     with Asker(practice.ctx) as asker:
-        assert asker.ask(erp, "credit", {"account_key": key}).live  # WSDL and token are there
+        asker.warm()
+        assert asker.ask(erp, "credit", {"account_key": key}).live
         practice.servers[erp].faults.arm("hang", times=None)
         began = time.monotonic()
         answer = asker.ask(erp, "credit", {"account_key": key}, SHORT)
