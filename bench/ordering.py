@@ -62,7 +62,8 @@ class Ordering:
         """(portal dealer, order) number `number`: always the same, so it can be placed again."""
         dealer = number % len(self.dealers)
         lines = tuple(
-            NewLine(*self._line(number + n), unit_price=Decimal("9.50")) for n in range(1 + number % 3)
+            NewLine(*self._line(number + n), unit_price=Decimal("9.50"))
+            for n in range(1 + number % 3)
         )
         order = NewOrder(self.erp, self.dealers[dealer], f"chaos-{number}", "EUR", lines)
         return 1000 + dealer, order
