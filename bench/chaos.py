@@ -9,6 +9,7 @@ the scheduler makes of them it does not.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -84,6 +85,8 @@ def worker(erp: str, seed: int) -> None:
 
 def foreman(erp: str) -> None:
     """Imports everything once, then forks a worker for each line with a seed; answers its pid."""
+    for name in ("soap_send", "odata_send", "sftp_send"):  # a killed worker is replaced at once
+        importlib.import_module(f"connectors.{name}")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     for line in sys.stdin:
         pid = os.fork()
@@ -113,11 +116,12 @@ class Crew:
         self.people = [self._hire() for _ in range(WORKERS)]
 
     def _hire(self) -> int:
-        assert self._foreman.stdin is not None
-        assert self._foreman.stdout is not None
-        self._foreman.stdin.write(f"{self._dice.randrange(2**31)}\n")
-        self._foreman.stdin.flush()
-        return int(self._foreman.stdout.readline())
+        wish, answer = self._foreman.stdin, self._foreman.stdout
+        if wish is None or answer is None:
+            raise BrokenPipeError
+        wish.write(f"{self._dice.randrange(2**31)}\n")
+        wish.flush()
+        return int(answer.readline())
 
     def kill_one(self) -> None:
         """As a power cut."""
@@ -135,62 +139,52 @@ class Crew:
         self._log.close()
 
 
+class Placing:
+    """Places all orders, one after the other, in a thread; again where the database was away."""
+
+    def __init__(self, shop: Ordering, orders: int, until: float) -> None:
+        self.references: dict[int, str] = {}
+        self.stop = threading.Event()
+        self._shop, self._orders, self._until = shop, orders, until
+        self._connection: psycopg.Connection[Any] | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Is every order placed?"""
+        return len(self.references) == self._orders
+
+    def _run(self) -> None:
+        for number in range(self._orders):
+            self.references[number] = patiently(
+                lambda number=number: self._one(number), until=self._until, now=time.monotonic
+            )
+            if self.stop.is_set():
+                return
+
+    def _one(self, number: int) -> str:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._shop.url, autocommit=True)
+        try:
+            return self._shop.place(self._connection, number).reference
+        except psycopg.OperationalError:
+            self._connection.close()  # asked again with the same key: the same order
+            raise
+
+
 def run(erp: str, orders: int, seed: int, folder: Path, limit_seconds: float) -> Result:
     """One ERP from the first order to the last answer."""
     shop = open_shop(erp, folder)
-    dice = random.Random(seed)  # noqa: S311
     where = {"anvil": "CreateOrder", "birch": "POST", "cedar": ""}[erp]
     shop.erp_server.faults.shake(RATES, seed=seed, where=where, seconds=SLOW_SECONDS)
-    until = time.monotonic() + limit_seconds
-    stop = threading.Event()
-    placed: dict[int, str] = {}
-
-    def place_all() -> None:
-        connection: psycopg.Connection[Any] | None = None
-        for number in range(orders):
-
-            def once(number: int = number) -> str:
-                nonlocal connection
-                if connection is None or connection.closed:
-                    connection = psycopg.connect(shop.url, autocommit=True)
-                try:
-                    return shop.place(connection, number).reference
-                except psycopg.OperationalError:
-                    connection.close()  # asked again with the same key: the same order
-                    raise
-
-            placed[number] = patiently(once, until=until, now=time.monotonic)
-            if stop.is_set():
-                return
-
     crew = Crew(shop, seed, folder)
     began = time.monotonic()
-    placing = threading.Thread(target=place_all, daemon=True)
-    placing.start()
-    kill_at = time.monotonic() + dice.uniform(*KILL_EVERY)
-    restart_at = time.monotonic() + dice.uniform(*RESTART_EVERY)
-    shown = 0.0
-    restarts = 0
+    placing = Placing(shop, orders, began + limit_seconds)
     try:
-        while time.monotonic() < until:
-            now = time.monotonic()
-            if now > kill_at:
-                crew.kill_one()
-                kill_at = now + dice.uniform(*KILL_EVERY)
-            if now > restart_at:
-                server.stop(shop.settings.home)
-                server.start(shop.settings.home)
-                restarts += 1
-                restart_at = time.monotonic() + dice.uniform(*RESTART_EVERY)
-            if now > shown + 5:
-                states = _states(shop)
-                sys.stderr.write(f"{erp} {now - began:6.1f} s: placed {len(placed)}, {states}\n")
-                shown = now
-                if not placing.is_alive() and states and not _open(states):
-                    break
-            time.sleep(0.05)
+        restarts = _storm(shop, crew, placing, random.Random(seed), began + limit_seconds)  # noqa: S311
     finally:
-        stop.set()
+        placing.stop.set()
         crew.dismiss()
     seconds = time.monotonic() - began
     sys.stderr.write(
@@ -200,7 +194,7 @@ def run(erp: str, orders: int, seed: int, folder: Path, limit_seconds: float) ->
     books = shop.books()
     shop.erp_server.stop()
     server.stop(shop.settings.home)
-    references = set(placed.values())
+    references = set(placing.references.values())
     return Result(
         erp=erp,
         placed=len(references),
@@ -210,6 +204,31 @@ def run(erp: str, orders: int, seed: int, folder: Path, limit_seconds: float) ->
         seconds=round(seconds, 1),
         seed=seed,
     )
+
+
+def _storm(shop: Ordering, crew: Crew, placing: Placing, dice: random.Random, until: float) -> int:
+    """Kill workers and restart the database until everything has arrived; how many restarts."""
+    began = shown = time.monotonic()
+    kill_at = began + dice.uniform(*KILL_EVERY)
+    restart_at = began + dice.uniform(*RESTART_EVERY)
+    restarts = 0
+    while (now := time.monotonic()) < until:
+        if now > kill_at:
+            crew.kill_one()
+            kill_at = now + dice.uniform(*KILL_EVERY)
+        if now > restart_at:
+            server.stop(shop.settings.home)
+            server.start(shop.settings.home)
+            restarts += 1
+            restart_at = time.monotonic() + dice.uniform(*RESTART_EVERY)
+        if now > shown + 5:
+            shown, states = now, _states(shop)
+            done = len(placing.references)
+            sys.stderr.write(f"{shop.erp} {now - began:6.1f} s: placed {done}, {states}\n")
+            if placing.done and states and not _open(states):
+                break
+        time.sleep(0.05)
+    return restarts
 
 
 def _states(shop: Ordering) -> dict[str, int]:

@@ -7,6 +7,7 @@ code that runs is the product's. Must not patch anything.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -86,7 +87,7 @@ class Ordering:
         return found
 
 
-def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:
+def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:  # noqa: ANN401  words of a mapping
     """Everything for one ERP, in an empty folder; the ERP listens. `words` go over `QUICK`."""
     tiny = load("tiny")
     home = folder / "home"
@@ -96,7 +97,7 @@ def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:
     make_home(settings)
     migrate(server.start(home))
     rows = tiny.of(erp)
-    known = {"user": "waybill", "password": secrets.token_urlsafe(9)}
+    known = ("waybill", secrets.token_urlsafe(9))
     book = folder / "orders.jsonl"
     erp_server = erp_at(erp, rows, known, folder, book)
     erp_server.start()
@@ -116,17 +117,16 @@ def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:
 
 
 def erp_at(
-    erp: str, rows: Dataset, known: dict[str, str], folder: Path, book: Path, port: int = 0
+    erp: str, rows: Dataset, known: tuple[str, str], folder: Path, book: Path, port: int = 0
 ) -> Any:  # noqa: ANN401  one of three servers
     """The practice ERP, not yet listening."""
+    user, password = known
     if erp == "anvil":
-        return SoapErp(rows, **known, orders=book, port=port)
+        return SoapErp(rows, user=user, password=password, orders=book, port=port)
     if erp == "birch":
-        return ODataErp(
-            rows, client_id=known["user"], client_secret=known["password"], orders=book, port=port
-        )
-    empty = Dataset({}, rows.as_of)
-    return SftpErp(empty, **known, folder=folder / "files", orders=book, port=port)
+        return ODataErp(rows, client_id=user, client_secret=password, orders=book, port=port)
+    empty, files = Dataset({}, rows.as_of), folder / "files"
+    return SftpErp(empty, user=user, password=password, folder=files, orders=book, port=port)
 
 
 def write_mapping(erp: str, folder: Path, words: dict[str, Any]) -> None:
@@ -151,8 +151,6 @@ def write_mapping(erp: str, folder: Path, words: dict[str, Any]) -> None:
 
 def patiently(work: Callable[[], _T], *, until: float, now: Callable[[], float]) -> _T:
     """Do it again while the database is away."""
-    import time  # noqa: PLC0415
-
     while True:
         try:
             return work()

@@ -1,7 +1,8 @@
 """Wire: one connector a protocol, each importing its own wire library only when it is asked for.
 
 `open_connector` is the one way in, `open_sender` the one way out. This room translates failures
-of the wire into the classes of `mappings.errors`; it must not parse values, know a feed, or reach a database.
+of the wire into the classes of `mappings.errors`; it must not parse values, know a feed, or reach
+a database.
 """
 
 from __future__ import annotations

@@ -155,6 +155,17 @@ def expire(connection: Connection, erp: str, *, settle: float) -> list[int]:
     return [row[0] for row in rows]
 
 
+def is_due(connection: Connection, erp: str) -> bool:
+    """Is any message of an ERP due, whoever may take it?"""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM sync.outbox WHERE erp = %(erp)s AND state IN "
+        "('pending','retryable','uncertain') AND next_at <= now()) OR EXISTS (SELECT FROM "
+        "sync.outbox WHERE erp = %(erp)s AND awaits_answer AND next_at <= now())",
+        {"erp": erp},
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def waiting(connection: Connection, erp: str) -> int:
     """How many messages of an ERP are not delivered, dead or cancelled."""
     row = connection.execute(

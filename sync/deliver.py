@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -171,6 +171,8 @@ class _Lane:
     def _one(self, worker: str, senders: _Senders) -> bool:
         """Claim and process one message; False where there is nothing to do now."""
         with senders.database() as connection:
+            if not senders.prepared and outbox.is_due(connection, self.erp):
+                senders.prepare()
             gate = circuits.gate(connection, self.erp, worker=worker, lease=self.lease)
             if gate == "none":
                 self.report.left_alone[self.erp] = "unreachable"
@@ -329,6 +331,7 @@ class _Senders:
         self._last: Sender | None = None
         self._database: outbox.Connection | None = None
         self._held = ExitStack()
+        self.prepared = False
         self.asked = False
         """Has the sender been called for the message at hand?"""
 
@@ -357,6 +360,17 @@ class _Senders:
     def exchange(self) -> Any:  # noqa: ANN401
         """What went over the wire last."""
         return self._last.exchange if self._last is not None and self.asked else None
+
+    def prepare(self) -> None:
+        """Open what orders need before one is held: its lease is for sending, not for this.
+
+        What fails here is met again, and recorded, with the first message.
+        """
+        self.prepared = True
+        how = self._lane.mapping.outbound("order")
+        if how is not None:
+            with suppress(WaybillError):
+                self.of("order", how).ready()
 
     def of(self, kind: str, how: Outbound) -> Sender:
         """The sender for a kind of message, opened when first used."""
