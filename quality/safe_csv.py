@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens as data: what we export for auditors and reviewers goes through here.
+"""CSV that a spreadsheet opens as data: what we export for auditors goes through here.
 
 A text that a spreadsheet would run as a formula gets an apostrophe before it; numbers stay numbers.
 Must not choose what is exported.

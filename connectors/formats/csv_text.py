@@ -87,6 +87,13 @@ class _Wide:
                 code="encoding",
                 remedy="Ask for the declared encoding, or correct `encoding` in the mapping.",
             ) from error
+        except UnicodeError as error:  # no byte is wrong, the byte order mark is missing
+            message = f"the text is not {self._encoding}: {error}"
+            raise BatchRefused(
+                message,
+                code="encoding",
+                remedy="Name the byte order in the mapping, as in `encoding: utf-16-le`.",
+            ) from error
         if offset == 0:
             text = text.removeprefix("\ufeff")
             self._marks.begin(_mark_bytes(piece))

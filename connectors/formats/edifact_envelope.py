@@ -90,6 +90,12 @@ def interchanges(data: bytes, form: EdifactFormat) -> Iterator[Interchange]:
             at += 1
 
 
+def header(data: bytes, form: EdifactFormat) -> Segment:
+    """The first interchange's UNB alone, whatever is wrong behind it. Raises as `interchanges`."""
+    start = len(data) - len(data.lstrip(BETWEEN))
+    return _Reading(data, start, form).header()
+
+
 class _Reading:
     """One interchange, from its first byte."""
 
@@ -104,12 +110,7 @@ class _Reading:
     def whole(self) -> Interchange:
         """Everything up to UNZ."""
         coming = cuts(self._data, self._body, self._marks)
-        first = next(coming, None)
-        if first is None or tag_of(self._data, first) != "UNB":
-            raise self._refused("envelope", f"there is no UNB at byte {self._body}")
-        head = parted(self._data, first, self._marks, "latin-1").segment
-        self._codec = codec_of(head.at(1) or "", self._form.encoding)
-        head = parted(self._data, first, self._marks, self._codec).segment
+        head = self._head(next(coming, None))
         reference = head.at(5) or ""
         control = " ".join((head.at(2) or "", head.at(3) or "", reference))
         messages, last, groups = self._messages(coming)
@@ -125,6 +126,17 @@ class _Reading:
             hashlib.sha256(self._data[self._start : end]).hexdigest(),
             self._remarks,
         )
+
+    def header(self) -> Segment:
+        """UNB."""
+        return self._head(next(cuts(self._data, self._body, self._marks), None))
+
+    def _head(self, first: Cut | None) -> Segment:
+        if first is None or tag_of(self._data, first) != "UNB":
+            raise self._refused("envelope", f"there is no UNB at byte {self._body}")
+        head = parted(self._data, first, self._marks, "latin-1").segment
+        self._codec = codec_of(head.at(1) or "", self._form.encoding)
+        return parted(self._data, first, self._marks, self._codec).segment
 
     def _service(self, at: int) -> tuple[Service, int, tuple[tuple[str, ...], ...]]:
         """The service characters, where UNB begins, and the decimal mark as UNA's element."""

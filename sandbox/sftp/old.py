@@ -26,7 +26,7 @@ class OldServer:
         folder: Path,
         *,
         user: str = "waybill",
-        password: str = "right",
+        password: str = "right",  # noqa: S107  of a practice server
         legacy: bool = True,
         authority: str | None = None,
     ) -> None:

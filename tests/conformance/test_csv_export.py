@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 
 from quality.safe_csv import safe, write
 
-EVIL = ("=1+1", "+49 30 1", "-2+3", "@SUM(A1)", "\t=1", " =1", "'=1", "＝1", "\r=1", '"=1', "+49301")
+EVIL = (
+    "=1+1",
+    "+49 30 1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    " =1",
+    "'=1",
+    "＝1",
+    "\r=1",
+    '"=1',
+    "+49301",
+)
 
 
 @pytest.mark.parametrize("text", EVIL)

@@ -22,9 +22,7 @@ from transforms.registry import StepContext
 
 def came(cells: list[str], encoding: str = "utf-8") -> pa.Array:
     """A column as a CSV file brings it: what stands between the delimiters."""
-    source = SftpSource(
-        protocol="sftp", files="x", format=CsvFormat(kind="csv", encoding=encoding)
-    )
+    source = SftpSource(protocol="sftp", files="x", format=CsvFormat(kind="csv", encoding=encoding))
     text = "K;V\n" + "".join(f"k;{cell}\n" for cell in cells)
     plan = ReadPlan("price", source, ("V",))
     chunks = [

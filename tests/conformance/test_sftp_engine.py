@@ -1,4 +1,4 @@
-"""SFTP through the engine: files known and changed, gaps, empty files, packed files (3, 11, 13, 15)."""
+"""SFTP through the engine: files known, changed, missing, empty, packed (3, 11, 13, 15)."""
 
 from __future__ import annotations
 
