@@ -36,13 +36,13 @@ def problem(answer: httpx.Response, body: bytes, what: str, now: datetime) -> Wa
     where the server tells no date of its own.
     """
     status = answer.status_code
-    said = said_in(body)
     if answer.is_success:
         if is_html(answer, body):
             return Transient(
                 f"{what}: an HTML page with status {status} instead of data", code="html"
             )
         return None
+    said = said_in(body)
     if status == httpx.codes.TOO_MANY_REQUESTS or (status in {400, 403} and _THROTTLE.search(said)):
         return RateLimited(
             f"{what}: too many requests ({status}{said})",
