@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from mappings.vocabulary import Part
+from portal_db import narrowed
 from portal_db.schema import spaces
 from portal_db.staging import DOCUMENT_COLUMNS, Staging, staged_type
 
@@ -72,6 +73,11 @@ def compute(
     chosen = ", ".join(f"coalesce(s.{k}, t.{k})" for k in part.key)
     parameters: list[object] = []
     target = f"SELECT * FROM portal.{part.name} WHERE erp = '{staging.erp}'"
+    if staging.narrowed and part.parent is None:
+        target = (
+            f"SELECT t.* FROM ({narrowed.touched(staging, part)}) k JOIN portal.{part.name} t "
+            f"ON t.erp = '{staging.erp}' AND {' AND '.join(f't.{k} = k.{k}' for k in part.key)}"
+        )
     gone = "false"
     if part.parent is not None and part.parent_field is not None:
         roots = staging.feed.part(part.parent)

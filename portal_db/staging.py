@@ -67,6 +67,8 @@ class Staging:
     erp: LiteralString
     feed: Feed
     refers: Mapping[str, LiteralString]
+    narrowed: bool = False
+    """Only unknown records are staged: the portal's other rows are those of skipped ones."""
     _created: list[LiteralString] = field(default_factory=list)
 
     def table(self, part: str, suffix: str = "") -> LiteralString:
@@ -113,6 +115,16 @@ class Staging:
     def copy_failed(self, part: Part, table: pa.Table) -> int:
         """Append the keys of records that were rejected: they have not vanished."""
         return self._copy(self.table(part.name, "_failed"), table.select([*part.key, "record_no"]))
+
+    def create_gone(self, part: Part) -> None:
+        """Create the table of keys whose records did not come again byte for byte."""
+        keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
+        self._create(self.table(part.name, "_gone"), keys)
+        self.narrowed = True
+
+    def copy_gone(self, part: Part, table: pa.Table) -> int:
+        """Append keys whose records did not come again: each is changed, or has vanished."""
+        return self._copy(self.table(part.name, "_gone"), table.select([*part.key]))
 
     def copy_files(self, rows: list[dict[str, object]]) -> None:
         """What became of the documents this batch's pull asked for."""
