@@ -141,6 +141,8 @@ def resolve_accepted(
 
     The item's own record of this batch is released; a later record of its key supersedes it.
     """
+    if not open_items(connection, batch.erp, batch.feed):
+        return 0
     return _close(
         connection,
         staging,

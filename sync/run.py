@@ -14,7 +14,7 @@ import psycopg
 from connectors.formats.csv_lines import NotLineByLine
 from mappings.errors import BatchRefused, Misconfigured, NotNow, WaybillError
 from mappings.vocabulary import Feed
-from portal_db import delta
+from portal_db import apply, delta, first_load
 from portal_db.counts import Counts
 from portal_db.identifiers import plain_name
 from portal_db.ledger import (
@@ -38,6 +38,10 @@ from sync.record_index import Doubt
 from sync.run_end import apply_all, close, fail, hold, hold_refused, lock_cursor, still_staged
 from sync.same_bytes import unchanged_since
 from sync.settle import Settling
+
+
+class _KeyTwice(Exception):
+    """A first load holds a key twice."""
 
 
 class Run:
@@ -152,16 +156,33 @@ class Run:
                         return self._staged(connection, staging, intake)
                 finally:
                     _drop(connection, staging)
-        staging = self._staging(connection)
-        try:
-            intake = self._read(connection, staging, pages, None)
-            if records is not None:
-                records.prepare(pages)
-            return self._staged(connection, staging, intake)
-        finally:
-            _drop(connection, staging)
+        for first in (self._first(connection), False):
+            staging = self._staging(connection, first=first)
+            try:
+                intake = self._read(connection, staging, pages, None)
+                if records is not None:
+                    records.prepare(pages)
+                return self._staged(connection, staging, intake)
+            except _KeyTwice:  # settled the ordinary way
+                continue
+            finally:
+                _drop(connection, staging)
+        message = "the ordinary way does not end so"
+        raise RuntimeError(message)
 
-    def _staging(self, connection: psycopg.Connection[Any]) -> Staging:
+    def _first(self, connection: psycopg.Connection[Any]) -> bool:
+        """May the ERP's prices be built aside? Where there are none yet, and none are deleted."""
+        job = self.job
+        return (
+            job.feed.main == first_load.PART
+            and job.order.kind in {"load", "release"}
+            and len(job.feed.parts) == 1
+            and job.feed_mapping.deleted is None
+            and job.batch.mode == "snapshot"
+            and first_load.is_first(connection, plain_name(job.batch.erp))
+        )
+
+    def _staging(self, connection: psycopg.Connection[Any], *, first: bool = False) -> Staging:
         job = self.job
         refers = job.ctx.refers(job.batch.erp, job.batch.feed)
         return Staging(
@@ -170,6 +191,7 @@ class Run:
             plain_name(job.batch.erp),
             job.feed,
             {part: plain_name(erp) for part, erp in refers.items()},
+            first=first,
         )
 
     def _read_unknown(
@@ -237,6 +259,9 @@ class Run:
             settling.before_diff(last_wins=batch.mode == "delta")
         complete = self._complete(manifest, intake)
         still_staged(staging, settling)
+        if staging.first:
+            with job.timed("key"):
+                self._build(staging)
         with job.timed("compare"):
             self._compare(staging, settling, complete)
             settling.after_diff()
@@ -266,10 +291,19 @@ class Run:
             return hold(job, connection, judgement, digest)
         with job.timed("apply"):
             apply_all(job, connection, staging, settling, judgement, digest, complete)
+        for part in job.feed.parts:
+            found = judgement.parts[part.name]
+            apply.gather_statistics(connection, staging, part, found.inserted + found.updated)
         if self.known_records is not None and complete.get(job.feed.main):
             refused = settling.fates.refused[job.feed.main]
             self.known_records.remember(job.run_id, job.fingerprint, refused)
         return job.outcome("done", judgement.parts, [])
+
+    def _build(self, staging: Staging) -> None:
+        job = self.job
+        part = job.feed.part(job.feed.main)
+        if not first_load.finish(staging, part, batch_id=job.batch.id, observed_at=job.observed_at):
+            raise _KeyTwice
 
     def _compare(self, staging: Staging, settling: Settling, complete: dict[str, bool]) -> None:
         """The delta of every part, roots before their children."""

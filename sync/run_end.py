@@ -66,7 +66,7 @@ def apply_all(
                 log_changes=judgement.had_previous,
             )
             job.progress("apply", feed.parts.index(part) + 1, len(feed.parts))
-        for part in feed.parts:
+        for part in feed.parts if not staging.first else ():
             apply.mark_stale(connection, staging, part, job.observed_at)
         if batch.feed == "customers":
             apply.open_accounts(connection, staging)

@@ -82,12 +82,14 @@ class Settling:
             self._refuse(root, self._rejected(root))
             self._refuse(root, self._contradicting_children(children))
             self._refuse(root, self._unbalanced(root))
-            if not last_wins:
+            if not last_wins and self.intake.roots[root.name]:
                 again = repeats.of_failed_keys(self.staging, root)
                 says = "the same key comes more than once in this batch, and one copy was rejected"
                 self._refuse(
                     root, {n: [_reason(root.name, n, "", "duplicate_key", says)] for n in again}
                 )
+            if self.staging.first and root.name == self.feed.main:
+                continue  # building its key finds a key that comes twice
             found = repeats.find_roots(self.staging, root, last_wins=last_wins)
             self._count(root, list(found.superseded), self.fates.superseded)
             drop_roots(self.staging, root, list(found.superseded))
