@@ -30,6 +30,7 @@ from quality.quarantine import Judged, Rejection, broken, rejections
 from quality.verdicts import Verdict
 from sync.arrivals import fresh_pages, screened
 from sync.context import Context
+from sync.known_records import Known, read_unknown
 from sync.progress import Progress
 from sync.remarks import Remarks
 from sync.sources import Reading, readings
@@ -75,6 +76,10 @@ class Intake:
     unproven: dict[str, str] = field(default_factory=dict)
     """Part → why its control total cannot be proven: the first record without a readable amount."""
     remarks: Remarks = field(default_factory=Remarks)
+    skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Part → records that the portal holds byte for byte: counted, not staged."""
+    repeated: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Part → further copies of skipped records."""
     own_sources: set[str] = field(default_factory=set)
     """Child parts that came from a source of their own."""
 
@@ -94,9 +99,10 @@ def take_in(
     staging: Staging,
     *,
     only: Only | None,
+    known: Known | None = None,
     progress: Progress,
 ) -> Intake:
-    """Read every page of a batch into staging.
+    """Read every page of a batch into staging; with `known`, only the records it does not know.
 
     Raises BatchRefused where a transfer contradicts itself, SourceChanged where the mapping's
     columns are not there, Misconfigured where the evidence is gone.
@@ -110,7 +116,10 @@ def take_in(
             intake.own_sources.add(part.name)
         mine = [page for page in pages if page.part == reading.part]
         mine = fresh_pages(ctx, batch, reading, mine, intake.remarks)
-        items = _items(ctx, batch, reading, mine, intake)
+        if known is None:
+            items = _items(ctx, batch, reading, mine, intake)
+        else:
+            items = _unknown(ctx, batch, reading, mine, intake, known)
         for item in gathered(screened(ctx, batch, part.name, items, intake.remarks)):
             if isinstance(item, RawChunk):
                 _add_up(reading, item, intake)
@@ -140,6 +149,25 @@ def _items(
         intake.pages[page.page] = (start, count)
         if count:
             intake.starts.setdefault(reading.part, []).append((start, page.page))
+
+
+def _unknown(
+    ctx: Context,
+    batch: Batch,
+    reading: Reading,
+    pages: list[PageRow],
+    intake: Intake,
+    known: Known,
+) -> Iterator[RawChunk | Broken | Declared]:
+    """As `_items`, without the records that are known; those are only counted."""
+    intake.read[reading.part] += known.skipped + known.repeated
+    intake.skipped[reading.part] = known.skipped
+    intake.repeated[reading.part] = known.repeated
+    for page in pages:
+        first, count = intake.pages[page.page] = known.pages[page.page]
+        if count:
+            intake.starts.setdefault(reading.part, []).append((first, page.page))
+    yield from read_unknown(ctx, batch, pages, known)
 
 
 def _chunk(
