@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -69,6 +71,8 @@ def running(
 
 def serve(settings: Settings, wake_with: WakeWith, *, port: int, public_url: str | None) -> None:
     """Serve on loopback until SIGTERM or Ctrl-C."""
+    # uvicorn ends well on a signal and then raises it again: as an exit, so that we end well too
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with running(settings, wake_with, public_url=public_url) as parts:
         config = uvicorn.Config(
             application(parts),

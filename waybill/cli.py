@@ -31,6 +31,7 @@ _COMMANDS = {
     "Run": {
         "up": "waybill.cli_run",
         "demo": "waybill.cli_run",
+        "gateway": "waybill.cli_run",
         "stop": "waybill.cli_run",
         "sync": "waybill.cli_sync",
         "check": "waybill.cli_sync",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import uvicorn
@@ -34,10 +35,10 @@ class Front:
         self.woken = woken
         self.tokens = gateway_tokens(till.settings)
         headers = {"Authorization": f"Bearer {self.tokens['portal']}"}
-        self.call = httpx.Client(base_url=address, headers=headers, timeout=20)
-        self.stranger = httpx.Client(base_url=address, timeout=20)
+        self.call = httpx.Client(base_url=address, headers=headers, timeout=60)
+        self.stranger = httpx.Client(base_url=address, timeout=60)
 
-    def order(self, key: str, amount: str = "100", **more: object) -> httpx.Response:
+    def order(self, key: str, amount: str = "100", **more: Any) -> httpx.Response:
         """Post an order of D1 for so much."""
         line = {"product": "P1", "qty": "1", "uom": "PCE", "unit_price": amount}
         body = {"erp": "birch", "dealer": "D1", "currency": "EUR", "lines": [line], **more}
@@ -48,7 +49,7 @@ class Front:
 def served(
     till: Till,
     *,
-    within: float = 3.0,
+    within: float = 30.0,
     prices: PriceOf | None = None,
     wake: Wake | None = None,
     public: bool = True,

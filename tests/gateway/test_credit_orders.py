@@ -13,7 +13,7 @@ from mappings.errors import Refused
 from sandbox.dataset import Dataset
 from sync.ask import Asker
 from sync.ordering import LineWish, approve, place
-from tests.gateway.till import ERP, Till
+from tests.gateway.till import ERP, PATIENT, Till
 from tests.orders.shop import put
 
 SHORT = timedelta(seconds=0.3)
@@ -92,12 +92,14 @@ def test_the_same_key_places_one_order_even_at_once(till: Till) -> None:
     wish = till.wish("100")
     with till.asker() as asker:
         with ThreadPoolExecutor(4) as pool:
-            placed = list(pool.map(lambda _: place(till.ctx, asker, wish), range(4)))
+            placed = list(
+                pool.map(lambda _: place(till.ctx, asker, wish, within=PATIENT), range(4))
+            )
         assert len({one.reference for one in placed}) == 1
         assert sorted(one.again for one in placed) == [False, True, True, True]
         other = till.wish("101", idempotency_key=wish.idempotency_key)
         with pytest.raises(Refused) as caught:
-            place(till.ctx, asker, other)
+            place(till.ctx, asker, other, within=PATIENT)
     assert caught.value.code == "idempotency"
     assert till.one("SELECT count(*) FROM portal.order_request") == 1
 
@@ -143,10 +145,10 @@ def test_the_check_is_repeated_when_an_order_is_approved(till: Till) -> None:
         assert waiting.reference is not None
         till.credit()
         assert till.order(asker, "1").credit["inflight"] == "0"
-        now = approve(till.ctx, asker, waiting.reference, actor="rep")
+        now = approve(till.ctx, asker, waiting.reference, actor="rep", within=PATIENT)
         assert (now.outcome, now.state) == ("hard_block", "submitted")  # 50,001 by now
         till.credit(open_balance=Decimal(30000))
-        done = approve(till.ctx, asker, waiting.reference, actor="rep")
+        done = approve(till.ctx, asker, waiting.reference, actor="rep", within=PATIENT)
         assert (done.outcome, done.state) == ("notice", "approved")
     assert till.one("SELECT count(*) FROM sync.outbox") == 2
     assert till.one("SELECT count(*) FROM sync.credit_decision WHERE occasion = 'approval'") == 2
@@ -189,7 +191,9 @@ def _acts(till: Till, asker: Asker, action: str) -> None:
         assert placed.pay_now == (1000 if action == "payment_required" else 0)
         assert till.one("SELECT count(*) FROM sync.outbox") == 0
         assert placed.reference is not None
-        allowed = approve(till.ctx, asker, placed.reference, actor="finance", finance=True)
+        allowed = approve(
+            till.ctx, asker, placed.reference, actor="finance", finance=True, within=PATIENT
+        )
         assert allowed.state == "approved"
 
 

@@ -226,7 +226,7 @@ def test_REST_19_a_signature_is_of_the_very_bytes_and_compared_in_constant_time(
         assert unset.status_code == 503  # no secret is no proof
         change_connections(signed_till.settings, {ERP: {**connection, "extra": extra}})
         for signature in ("", "x", right[:-1], right[::-1], "é", right.replace("a", "b")):
-            given = {"X-Erp-Signature": signature.encode()}
+            given = {b"X-Erp-Signature": signature.encode()}
             answer = front.stranger.post(f"/webhooks/{ERP}", content=one, headers=given)
             assert answer.status_code == (202 if signature == right else 503), signature
         assert call(front, one + b" ", **{"X-Erp-Signature": right}).status_code == 503

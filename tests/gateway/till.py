@@ -5,6 +5,7 @@ The ERP is the practice OData server with a credit table of the test's own.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from tests.orders.shop import put, stock_up
 
 ERP = "birch"
 SECRET = "pr4ctice-s3cret"
+PATIENT = timedelta(seconds=30)
+"""A busy machine is no slow ERP: what is not about time waits as long as it takes."""
 WORDS = """
 credit: {{action: {action}}}
 """
@@ -94,6 +97,8 @@ class Till:
         }
         table = pa.Table.from_pylist([row], schema=SCHEMAS["credit"])
         tables = {name: self.base[name] for name in SCHEMAS if name in self.base.tables}
+        # an ERP without products of its own takes an order of anything
+        tables["product"] = tables["product"].slice(0, 0)
         self.erp.dataset = Dataset({**tables, "credit": table}, self.base.as_of)
 
     def wish(self, amount: str | Decimal, **more: Any) -> OrderWish:
@@ -104,7 +109,7 @@ class Till:
 
     def order(self, asker: Asker, amount: str | Decimal, **more: Any) -> Placed:
         """Place an order of so much."""
-        return place(self.ctx, asker, self.wish(amount, **more))
+        return place(self.ctx, asker, self.wish(amount, **more), within=PATIENT)
 
     def one(self, query: str, *parameters: object) -> Any:
         """The single value of a query, as superuser."""
