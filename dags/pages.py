@@ -12,7 +12,7 @@ from typing import Any
 
 from mappings.errors import WaybillError
 from mappings.feeds import FEEDS
-from mappings.sources import ODataSource, SftpSource, Source
+from mappings.sources import ODataSource, RestSource, SftpSource, Source
 from mappings.spec import ErpMapping, FeedMapping
 from mappings.trust import MISSES, sweep_schedule
 from mappings.vocabulary import Feed, Guards
@@ -83,6 +83,8 @@ def source_line(source: Source) -> str:
         return f"`{source.files}` ({source.format.kind}) by SFTP"
     if isinstance(source, ODataSource):
         return f"entity set `{source.entity}` by OData"
+    if isinstance(source, RestSource):
+        return f"`{source.path}` by REST"
     return f"operation `{source.operation}` by SOAP"
 
 
