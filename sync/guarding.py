@@ -17,6 +17,7 @@ from portal_db import delta
 from portal_db.counts import Counts
 from portal_db.ledger import Batch, read_cursor
 from portal_db.pairs import biggest_movements, changed_values, delta_rows
+from portal_db.similar import similar_keys
 from portal_db.staging import Staging
 from portal_db.totals import live
 from quality.batch import checks_of, statistics
@@ -127,6 +128,10 @@ def judge_delta(
         for root in feed.roots:
             judgement.movements += biggest_movements(staging, root)
     _expect(staging, settling, judgement, stats, declared)
+    for part in feed.roots:
+        for pair in similar_keys(staging, part.name):
+            says = f"{pair} differ by letters' case alone"
+            settling.intake.remarks.add(part.name, "similar_keys", says)
     judgement.results += settling.intake.remarks.results()
     return judgement
 

@@ -318,7 +318,8 @@ def _compare_declared(batch: Batch, intake: Intake) -> None:
             )
         if came != total:
             raise BatchRefused(
-                f"{key[0]}: the trailer declares a total of {total} for {key[1]}, {came} came",
+                f"{key[0]}: the trailer declares a total of {total} for {key[1]}, "
+                f"{came.normalize():f} came",
                 erp=batch.erp,
                 feed=batch.feed,
                 code="trailer",

@@ -6,6 +6,7 @@ that record numbers are exact and a stray quote swallows nothing. Must not decod
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -76,6 +77,8 @@ def _arrow(piece: bytes, layout: Layout) -> pa.Table:
     wanted = list(dict.fromkeys(columns.values()))
     if not piece:
         return pa.table({path: pa.array([], pa.string()) for path in columns})
+    if piece.startswith(codecs.BOM_UTF8):  # text here, but pyarrow would take it away
+        piece = b"\n" + piece
     # without threads and without decimal_point: the pitfalls of this function do not apply
     table = pa_csv.read_csv(  # noqa: TID251  every column is text
         pa.BufferReader(piece),

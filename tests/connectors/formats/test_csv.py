@@ -150,6 +150,13 @@ def test_inch_mark_inside_a_field_is_text() -> None:
     assert found.rows == {1: ("1", '5" pipe'), 2: ("3", "4"), 3: ('a"b', "c;d")}
 
 
+def test_a_byte_order_mark_in_the_middle_is_text() -> None:
+    data = 'A;B;C\n\ufeff"1;2"";3\n4;5;6\n'.encode()
+    for quoted in (False, True):
+        found = Found(data, plan("A", "B", quoted_newlines=quoted))
+        assert found.rows == {1: ('\ufeff"1', '2""'), 2: ("4", "5")}
+
+
 def test_quoted_newlines_by_declaration() -> None:
     data = b'A;B\r\n1;"two\r\nlines; ""quoted"""\r\n3\r\n"4";5\r\nTRL;3;0\r\n'
     found = Found(data, plan("A", "B", quoted_newlines=True, trailer=TRAILER))
