@@ -167,7 +167,7 @@ class _Run:
             )
             try:
                 same = None
-                if self.order.kind == "load":
+                if self.order.kind == "load" and self.batch.sweep is None:
                     same = unchanged_since(connection, self.batch, self.fingerprint)
                 if same is not None:
                     return self._same_bytes(connection, same)
