@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connectors.budget import Budget
+    from connectors.odata_subscriptions import ODataSubscriptions
     from connectors.protocol import Connector, Sender
     from mappings.connection import Connection
     from mappings.targets import Target
 
-PROTOCOLS = ("soap", "odata", "sftp", "files")
+PROTOCOLS = ("soap", "odata", "rest", "sftp", "files")
 
 
 def open_connector(
@@ -67,6 +68,10 @@ def open_connector(
                 connect_timeout=within,
             )
         return ODataConnector(connection, erp, budget=budget)
+    if protocol == "rest":
+        from connectors.rest import RestConnector  # noqa: PLC0415  wire libraries load when needed
+
+        return RestConnector(connection, erp, budget=budget)
     if protocol == "sftp":
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 
@@ -117,3 +122,15 @@ def open_sender(
         code="protocol",
         remedy=f"Use one of {', '.join(PROTOCOLS)} as `target` in the mapping.",
     )
+
+
+def open_subscriptions(
+    connection: Connection, erp: str, entity: str, *, budget: Budget = UNLIMITED
+) -> ODataSubscriptions:
+    """The webhook subscriptions of an OData service; use it as a context manager.
+
+    `entity`: the entity set that holds them.
+    """
+    from connectors.odata_subscriptions import ODataSubscriptions  # noqa: PLC0415  as above
+
+    return ODataSubscriptions(connection, erp, entity, budget=budget)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urljoin
 
 import httpx
@@ -28,8 +29,9 @@ from mappings.errors import BatchRefused, RateLimited, Transient, WaybillError
 
 T = TypeVar("T")
 _MIB = 1024 * 1024
-# It writes whole addresses, and an address may hold a key.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# They write addresses and headers, which may hold a key, a token or a cookie.
+for _chatty in ("httpx", "httpcore"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Session:
             limits=httpx.Limits(keepalive_expiry=2.0),  # an old connection may be half closed
             timeout=httpx.Timeout(limits.request_timeout, connect=limits.connect_timeout),
             follow_redirects=False,
-            verify=tls.client_context(connection),
+            verify=_context(self.root, connection),
             # A proxy of the environment is not on the way to this machine itself.
             trust_env=not _is_loopback(self.root.host),
         )
@@ -65,6 +67,12 @@ class Session:
         self._csrf: Csrf | None = None
         if connection.extra.get("csrf_url"):
             self._csrf = Csrf(self.url(connection.extra["csrf_url"]), self._fetch_token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Sign out and close the connections; a request under way fails."""
@@ -297,6 +305,17 @@ class Session:
             return again(self.limits, once)
         except WaybillError as error:
             raise self._cleared(error) from None
+
+
+def _context(root: httpx.URL, connection: Connection) -> ssl.SSLContext:
+    """Whom we trust. Reading all authorities takes a tenth of a second: where every address is
+    plain http nobody is trusted, and a https address that turns up all the same fails.
+    """
+    plain = connection.extra.get("scheme") == "http"
+    others = [v for k, v in connection.extra.items() if k.endswith("_url") and v]
+    if root.scheme == "http" and all(plain or one.startswith("http://") for one in others):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return tls.client_context(connection)
 
 
 def _is_loopback(host: str) -> bool:

@@ -50,6 +50,9 @@ class Retry(Strict):
 
     tries: int = Field(12, ge=1)
     hours: Decimal = Field(Decimal(24), gt=0, description="over which the tries are spread")
+    probe_seconds: float = Field(
+        60.0, gt=0, description="how often, at most, one message tries an ERP that is down"
+    )
 
 
 class Outbound(Strict):
@@ -74,7 +77,9 @@ class Outbound(Strict):
     acknowledge_minutes: float = Field(
         15.0, gt=0, description="how often what was handed over without an answer is asked for"
     )
-    retry: Retry = Field(default_factory=lambda: Retry(tries=12, hours=Decimal(24)))
+    retry: Retry = Field(
+        default_factory=lambda: Retry(tries=12, hours=Decimal(24), probe_seconds=60)
+    )
     windows: tuple[str, ...] = Field(
         (), description="further hours without service, local, e.g. 02:00-02:30"
     )
@@ -83,3 +88,14 @@ class Outbound(Strict):
     def settle(self) -> float:
         """Seconds between a try and its look-up, and between two look-ups."""
         return self.settle_seconds or 2 * self.target.timeout_seconds
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a worker that says nothing is taken to be gone."""
+        return 2 * self.target.timeout_seconds + 5
+
+    @property
+    def first_wait(self) -> float:
+        """Seconds of the first full-jitter wait, doubled each time: all of them make `hours`."""
+        doublings = float(2 ** max(self.retry.tries - 1, 1) - 1)
+        return 2 * float(self.retry.hours) * 3600 / doublings

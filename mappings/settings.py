@@ -33,6 +33,7 @@ class Settings:
     `home` holds everything that a run writes and a backup needs beside the database.
     `database_url` is None where the embedded PostgreSQL is used.
     `landing` is an fsspec URL, or a folder's path as text.
+    `gateway_url` is where ERPs reach the gateway, None where none does.
     `mappings` are folders with one `<erp>.yaml` per ERP; later folders add to earlier ones.
     `audit_anchors` are fsspec URLs or folders where the head of the audit's chain is written
     down; only one outside this machine proves anything against whoever owns it.
@@ -44,6 +45,7 @@ class Settings:
     database_url: str | None = None
     airflow_home: Path = REPOSITORY
     audit_anchors: tuple[str, ...] = ()
+    gateway_url: str | None = None
 
     @classmethod
     def read(
@@ -88,12 +90,18 @@ class Settings:
             airflow_home=_path(env.get("AIRFLOW_HOME") or REPOSITORY),
             audit_anchors=tuple((env.get("WAYBILL_AUDIT_ANCHORS") or "").split())
             or (str(chosen_home / "anchors"),),
+            gateway_url=env.get("WAYBILL_GATEWAY_URL") or None,
         )
 
     @property
     def logs(self) -> Path:
         """Folder of all log files: ours, the database's, Airflow's."""
         return self.home / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of what describes the ERPs (pinned WSDLs); what is deleted is fetched again."""
+        return self.home / "cache"
 
     @property
     def secrets(self) -> Path:
@@ -121,6 +129,8 @@ class Settings:
         }
         if self.database_url is not None:
             env["WAYBILL_DATABASE_URL"] = self.database_url
+        if self.gateway_url is not None:
+            env["WAYBILL_GATEWAY_URL"] = self.gateway_url
         return env
 
     def secret(self, name: str) -> str:

@@ -16,6 +16,7 @@ from mappings.credit_rules import CreditRules
 from mappings.fields import FieldMapping
 from mappings.live import Live
 from mappings.outbound import Outbound
+from mappings.pricing import Pricing
 from mappings.sources import Source
 from mappings.sources.base import Strict
 from mappings.webhooks import Webhooks
@@ -147,6 +148,9 @@ class ErpMapping(Strict):
     limits: Limits = Field(default_factory=Limits)
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
+    pricing: Pricing = Field(
+        Pricing(), description="how its conditions make a price: policy, breaks, units, rounding"
+    )
     feeds: dict[str, FeedMapping]
     live: Live = Field(default_factory=Live, description="what it can be asked at once")
     credit: CreditRules = Field(

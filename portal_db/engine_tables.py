@@ -320,4 +320,5 @@ import portal_db.audit_tables
 import portal_db.budget_tables
 import portal_db.gateway_tables
 import portal_db.order_tables
+import portal_db.price_tables
 import portal_db.sweep_tables

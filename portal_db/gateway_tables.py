@@ -64,6 +64,8 @@ credit_decision = Table(
     _text("dealer_key"),
     _text("account_key"),
     _text("occasion"),
+    _text("idempotency_key", null=True, comment="the caller's; NULL at an approval"),
+    _text("request_sha256", null=True, comment="of what the caller asked for"),
     _text("reference", null=True, comment="the order; NULL: it was not placed"),
     _text("currency"),
     Column("order_gross", Numeric(18, 4), comment="NULL: not in the account's currency, no rate"),
@@ -85,6 +87,13 @@ credit_decision = Table(
     _one_of("occasion", ("order", "approval")),
     _one_of("outcome", OUTCOMES),
     Index("credit_decision_account_idx", "dealer_erp", "account_key", "id"),
+    Index(
+        "credit_decision_request_idx",
+        "dealer_erp",
+        "dealer_key",
+        "idempotency_key",
+        postgresql_where=text("reference IS NOT NULL"),
+    ),
     Index(
         "credit_decision_reference_idx",
         "reference",

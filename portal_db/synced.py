@@ -33,7 +33,7 @@ def synced(
     `as_of` is the feed's last proof of presence, or since when the oldest of the rows is stale.
     """
     part = PARTS[part_name]
-    given = [field.name for field in part.fields if field.name in keys]
+    given: list[LiteralString] = [field.name for field in part.fields if field.name in keys]
     where: LiteralString = "erp = %s"
     for name in given:
         where += f" AND {plain_name(name)} = %s"

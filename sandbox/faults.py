@@ -7,8 +7,9 @@ request and act on the name they get. Must not know any protocol.
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 SCENARIOS: dict[str, str] = {
@@ -28,9 +29,17 @@ SCENARIOS: dict[str, str] = {
     "no_marker": "SFTP: the end marker is missing",
     "bad_trailer": "SFTP: the trailer does not add up",
     "growing": "SFTP: the file is still being written",
+    "wrong_size": "SFTP: the server tells another size than the file has",
+    "no_size": "SFTP: the server tells no size",
+    "few_requests": "SFTP: the connection is cut when more than 16 requests are open",
     "changed_host_key": "SFTP: another host key than the pinned one",
+    "search_expired": "SOAP: the search is forgotten in mid-paging",
+    "new_element": "SOAP: records hold one element that the WSDL does not declare",
     "repeated_link": "OData: nextLink points at the page it came from",
+    "throttled_400": "REST: 400 with the vendor's own code for too many requests",
     "count_mismatch": "the declared count is not what the pages hold",
+    "lost_answer": "does what it was asked, then the connection breaks without an answer",
+    "reset": "the connection breaks before anything was done",
 }
 """Scenario name → what the server does; servers implement those that make sense for them."""
 
@@ -50,7 +59,23 @@ class Faults:
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
         self._lock = threading.Lock()
+        self._rates: dict[str, float] = {}
+        self._where = ""
+        self._dice = random.Random(0)
+        self._seconds = 0.0
         self.taken: list[str] = []
+
+    def shake(
+        self, rates: Mapping[str, float], *, seed: int, where: str = "", seconds: float = 0.0
+    ) -> None:
+        """From now on show faults at random: name → share of the requests that hold `where`."""
+        unknown = rates.keys() - SCENARIOS.keys()
+        if unknown:
+            message = f"unknown scenarios {sorted(unknown)}"
+            raise ValueError(message)
+        with self._lock:
+            self._rates, self._where, self._seconds = dict(rates), where, seconds
+            self._dice = random.Random(seed)
 
     def arm(
         self,
@@ -75,6 +100,7 @@ class Faults:
         """Behave again."""
         with self._lock:
             self._armed.clear()
+            self._rates.clear()
 
     def peek(self, request: str, only: Container[str]) -> str | None:
         """The name that `take` would give now; nothing is counted."""
@@ -84,14 +110,19 @@ class Faults:
                     return fault.name
         return None
 
-    def take(self, request: str, only: Container[str] | None = None) -> tuple[str, float] | None:
+    def take(
+        self, request: str, only: Container[str] | None = None, *, named: bool = False
+    ) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
 
         `only`: the faults that make sense for this kind of request; others stay armed.
+        `named`: only faults that were armed for this kind of request, not for all.
         """
         with self._lock:
             for fault in self._armed:
                 if fault.where not in request or (only is not None and fault.name not in only):
+                    continue
+                if named and not fault.where:
                     continue
                 if fault.after > 0:
                     fault.after -= 1
@@ -102,4 +133,18 @@ class Faults:
                         self._armed.remove(fault)
                 self.taken.append(fault.name)
                 return fault.name, fault.seconds
+            return self._thrown(request, only)
+
+    def _thrown(self, request: str, only: Container[str] | None) -> tuple[str, float] | None:
+        """A fault by the dice."""
+        if not self._rates or self._where not in request:
+            return None
+        thrown = self._dice.random()
+        for name, share in self._rates.items():
+            thrown -= share
+            if thrown < 0:
+                if only is not None and name not in only:
+                    return None
+                self.taken.append(name)
+                return name, self._seconds
         return None

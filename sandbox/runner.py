@@ -164,8 +164,15 @@ class Practice:
         )
         known = self.state.credentials_of(erp)
         port, rows = self.state.port_of(erp), self.dataset.of(erp)
+        orders = self.state.folder / f"{erp}-orders.jsonl"
         if protocol == "odata":
-            return kind(rows, client_id=known["user"], client_secret=known["password"], port=port)
+            return kind(
+                rows,
+                client_id=known["user"],
+                client_secret=known["password"],
+                port=port,
+                orders=orders,
+            )
         if protocol == "sftp":
             server = kind(
                 rows,
@@ -174,10 +181,11 @@ class Practice:
                 folder=self.state.folder / erp,
                 port=port,
                 host_key=known.get("host_key"),
+                orders=orders,
             )
             known["host_key"] = vars(server)["host_key_text"]  # whoever pinned it goes on
             return server
-        return kind(rows, user=known["user"], password=known["password"], port=port)
+        return kind(rows, user=known["user"], password=known["password"], port=port, orders=orders)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from typing import Self
 
 from connectors import open_connector
 from connectors.budget import Budget
+from connectors.protocol import Connector
 from mappings.asks import ASKS
 from mappings.errors import Misconfigured, NotNow, RateLimited, Transient, WaybillError
 from mappings.live import LiveAsk, What
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 WITHIN = timedelta(seconds=3)
 """What one ask may take in all, signing in included."""
+WARM = timedelta(seconds=30)
 _BUDGET_PATIENCE = 1.0
 
 
@@ -182,6 +184,25 @@ class Asker:
             seconds=seconds,
         )
 
+    def warm(self, within: timedelta = WARM) -> list[str]:
+        """Sign in where something can be asked, so that the first ask finds it done.
+
+        Wire libraries load, WSDLs are read, tokens fetched. Returns the ERPs that answered.
+        """
+        ready = []
+        for erp, mapping in self._ctx.mappings.mappings.items():
+            asks = [ask for what in ASKS if (ask := mapping.live.ask(what)) is not None]
+            for protocol in dict.fromkeys(ask.source.protocol for ask in asks):
+                try:
+                    session = self._opened(mapping, protocol, within)
+                    session.check()
+                except WaybillError as error:
+                    log.warning("%s", error.located(erp, None), extra={"erp": erp})
+                    continue
+                with session:
+                    ready.append(erp)
+        return ready
+
     def states(self) -> dict[str, str]:
         """ERP → `closed` (it answers), `open` or `half_open`, of every ERP that was asked."""
         now = time.monotonic()
@@ -222,7 +243,9 @@ class Asker:
             self._failed(line, error)
             pending.future.set_exception(error)
         except Exception as error:  # noqa: BLE001  a closed session fails in its library's own ways
-            log.info("an ask ended: %s", type(error).__name__, extra={"erp": mapping.erp})
+            log.info(
+                "an ask ended: %s: %s", type(error).__name__, error, extra={"erp": mapping.erp}
+            )
             broken = late() if pending.left <= 0 else Transient("the ask broke", code="broken")
             self._failed(line, broken)
             pending.future.set_exception(broken)
@@ -252,26 +275,30 @@ class Asker:
             sessions = line.idle.setdefault(protocol, [])
             session = sessions.pop() if sessions else None
         if session is None:
-            session = open_connector(
-                resolve(self._ctx.settings, mapping.connection),
-                protocol,
-                mapping.erp,
-                cache=self._ctx.settings.home / "wsdl",
-                budget=self._budgets(mapping.erp),
-                within=within.total_seconds(),
-            )
-            session.__enter__()
-        pending.hold(session)
+            session = self._opened(mapping, protocol, within)
         try:
+            pending.hold(session)
             rows = read_answer(session, mapping, ask, what, keys)
         except BaseException:
-            pending.hold(None)
+            pending.let_go()
             session.__exit__(None, None, None)
             raise
-        pending.hold(None)
-        with line.lock:
-            line.idle.setdefault(protocol, []).append(session)
+        if pending.let_go():
+            with line.lock:
+                line.idle.setdefault(protocol, []).append(session)
         return rows
+
+    def _opened(self, mapping: ErpMapping, protocol: str, within: timedelta) -> Connector:
+        session = open_connector(
+            resolve(self._ctx.settings, mapping.connection),
+            protocol,
+            mapping.erp,
+            cache=self._ctx.settings.home / "wsdl",
+            budget=self._budgets(mapping.erp),
+            within=within.total_seconds(),
+        )
+        session.__enter__()
+        return session
 
     def _failed(self, line: Line, error: WaybillError) -> None:
         """What says that the next ask would end the same way opens the circuit."""

@@ -5,6 +5,7 @@ Must not know what is asked, a mapping or the database.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,20 +46,35 @@ class Pending:
         """Seconds until the deadline, at least 0."""
         return max(0.0, self.deadline - time.monotonic())
 
-    def hold(self, session: Connector | None) -> None:
-        """The session that works on it now, None when it is done. Transient where it is over."""
+    def hold(self, session: Connector) -> None:
+        """The session that works on it now. Raises Transient where its time is over."""
         with self._lock:
+            if self._over:
+                raise late()
             self._session = session
-            if self._over and session is not None:
-                session.__exit__(None, None, None)
-                raise Transient("the time for the answer is over", code="timeout")
+
+    def let_go(self) -> bool:
+        """The session is done with it; False where it was closed meanwhile, or will be."""
+        with self._lock:
+            self._session = None
+            return not self._over
 
     def give_up(self) -> None:
-        """Close the session under it: a thread that waits for a hung ERP comes back."""
+        """Close the session under it: a thread that waits for a hung ERP comes back.
+
+        Not waited for: closing may log out, and the ERP may hang there as well.
+        """
         with self._lock:
             self._over = True
-            if self._session is not None:
-                self._session.__exit__(None, None, None)
+            session = self._session
+        if session is not None:
+            end = threading.Thread(target=_ended, args=(session,), name="ask-end", daemon=True)
+            end.start()
+
+
+def _ended(session: Connector) -> None:
+    with contextlib.suppress(Exception):  # nobody is left to be told
+        session.__exit__(None, None, None)
 
 
 def late() -> Transient:

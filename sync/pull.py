@@ -180,6 +180,8 @@ class _Landed:
         self.began = began
         self.pages: list[PageRow] = list(began.pages)
         self.declared: list[int | None] = list(began.declared)
+        self.same = [page.sha256 for page in began.pages]
+        """Per page, what decides whether its records are those of another night."""
         self.ends: dict[str, End] = {}
         self.files: list[dict[str, Any]] = []
         self.cursor_from = cursor
@@ -206,8 +208,9 @@ def _land(
         def opened(protocol: str) -> Connector:
             if protocol not in open_connectors:
                 budget = erp_budget(ctx, mapping.erp, "bulk")
+                cache = ctx.settings.cache
                 open_connectors[protocol] = stack.enter_context(
-                    open_connector(connection, protocol, mapping.erp, budget=budget)
+                    open_connector(connection, protocol, mapping.erp, cache=cache, budget=budget)
                 )
             return open_connectors[protocol]
 
@@ -276,6 +279,9 @@ def _land_pages(
         except StopIteration as stop:
             end: End = stop.value
             return end
+        if page.restart:
+            total, records = None, 0
+            _drop_pages(ctx, folder, reading.part, landed)
         number = len(landed.pages) + 1
         written = ctx.landing.write_page(folder, number, page.name, _counted(page.content))
         row = PageRow(
@@ -289,6 +295,7 @@ def _land_pages(
         )
         landed.pages.append(row)
         landed.declared.append(page.declared)
+        landed.same.append(page.same or written.sha256)
         landed.fresh += 1
         if page.after is not None:
             note_place(ctx, landed.began, row, page.declared, page.after)
@@ -304,7 +311,7 @@ def _drop_pages(ctx: Context, folder: str, part: str, landed: _Landed) -> None:
         return
     for page in landed.pages[len(kept) :]:
         ctx.landing.remove_page(folder, page.file)
-    del landed.pages[len(kept) :], landed.declared[len(kept) :]
+    del landed.pages[len(kept) :], landed.declared[len(kept) :], landed.same[len(kept) :]
     forget(ctx, landed.began, len(kept))
 
 
@@ -324,8 +331,8 @@ def _seal(ctx: Context, batch_id: int, folder: str, wanted: Wanted, landed: _Lan
             cursors[part] = later(cursors.get(part, end.cursor), end.cursor)
     server_at = min((e.server_at for e in ends.values() if e.server_at), default=None)
     content = hashlib.sha256()
-    for page in landed.pages:
-        content.update(f"{page.part}\n{page.sha256}\n".encode())
+    for page, same in zip(landed.pages, landed.same, strict=True):
+        content.update(f"{page.part}\n{same}\n".encode())
     manifest = {
         "erp": wanted.mapping.erp,
         "batch": batch_id,
@@ -351,8 +358,11 @@ def _seal(ctx: Context, batch_id: int, folder: str, wanted: Wanted, landed: _Lan
                 "bytes": p.bytes,
                 "records": p.records,
                 "declared": declared_count,
+                "same": same,
             }
-            for p, declared_count in zip(landed.pages, landed.declared, strict=True)
+            for p, declared_count, same in zip(
+                landed.pages, landed.declared, landed.same, strict=True
+            )
         ],
         "documents": landed.files,
     }

@@ -31,6 +31,7 @@ _COMMANDS = {
     "Run": {
         "up": "waybill.cli_run",
         "demo": "waybill.cli_run",
+        "gateway": "waybill.cli_run",
         "stop": "waybill.cli_run",
         "sync": "waybill.cli_sync",
         "check": "waybill.cli_sync",
@@ -44,6 +45,7 @@ _COMMANDS = {
         "limits": "waybill.cli_limits",
         "explain": "waybill.cli_explain",
         "quarantine": "waybill.cli_quarantine",
+        "parity": "waybill.cli_parity",
     },
     "Act": {
         "release": "waybill.cli_act",
@@ -76,6 +78,7 @@ Every day:
   waybill runs --state held    what was stopped, then `waybill run RUN` for why
   waybill quarantine           records that came in and were not let through
   waybill explain price acme … where a value comes from, down to the ERP's bytes
+  waybill parity acme          was it invoiced at the price that the conditions give
 \b
 Exit codes: 0 all well; 1 something is red or held; 2 wrong usage; 3 a person must
 change something (mapping, connection, setting); 4 try again later; 70 a bug.

@@ -11,7 +11,7 @@ import io
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from mappings.sources import ODataSource, SoapSource
+from mappings.sources import ODataSource, RestSource, SoapSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def _plain_of(content: BinaryIO, plan: ReadPlan) -> BinaryIO:
 
 
 def _packing(source: Source) -> Unpack | None:
-    return None if isinstance(source, SoapSource | ODataSource) else source.unpack
+    return None if isinstance(source, SoapSource | ODataSource | RestSource) else source.unpack
 
 
 def _opened(content: BinaryIO, source: Source) -> Iterator[BinaryIO]:
@@ -105,8 +105,8 @@ def _opened(content: BinaryIO, source: Source) -> Iterator[BinaryIO]:
 
 def _kind(source: Source) -> str:
     if isinstance(source, SoapSource):
-        return "xml"
-    return "json" if isinstance(source, ODataSource) else source.format.kind
+        return "xml" if source.payload is None else "payload"
+    return "json" if isinstance(source, ODataSource | RestSource) else source.format.kind
 
 
 def _reader(source: Source) -> Reader:

@@ -7,6 +7,7 @@ inside data is data. Must not know a message.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def codec_of(syntax: str, declared: str | None) -> str:
     """The codec of a syntax identifier, or the profile's. Raises Misconfigured (`encoding`)."""
     if declared is not None:
         try:
-            b"".decode(declared)
+            codecs.lookup(declared)
         except LookupError as error:
             message = f"there is no encoding {declared!r}"
             raise Misconfigured(

@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import msgspec
 
-
 from connectors.formats import json_walk
 from connectors.formats.control import empty_file
 from connectors.formats.json import read_array

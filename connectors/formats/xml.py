@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import pyarrow as pa
 from lxml import etree
 
+from connectors.formats.mime import envelope_of
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk
-from connectors.formats.xml_feed import DoctypeError, RecordFeed
+from connectors.formats.xml_feed import ENCODING_ERRORS, DoctypeError, RecordFeed
 from connectors.formats.xml_paths import (
     Node,
     Slot,
@@ -40,7 +41,6 @@ RECORD_BYTES: Final = 64 * 1024 * 1024
 _CUT_ERRORS: Final = frozenset({4, 77})
 """libxml2: document empty, tag not finished. Other errors at the very end of a page are a cut too,
 unless the page ends as a whole one does."""
-_ENCODING_ERRORS: Final = frozenset({31, 32, 81, 6000, 6003})
 
 
 def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) -> Iterator[RawChunk]:
@@ -52,7 +52,7 @@ def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) ->
     rows = _Rows(plan, page, first)
     feed = RecordFeed(record_path(plan.source), wanted=rows.wanted, asked=rows.asked)
     try:
-        for found in _records(content, feed):
+        for found in _records(envelope_of(content), feed):
             rows.add(found)
             if rows.full:
                 yield from rows.chunks()
@@ -260,6 +260,10 @@ def _records(content: BinaryIO, feed: RecordFeed) -> Iterator[etree._Element | S
             since = 0
         if since > RECORD_BYTES:
             raise _endless(since)
+    for found in feed.rest():
+        if feed.is_record(found):
+            yield found
+            feed.free(found)
     for found in _ended(feed, tail):
         if feed.is_record(found):
             yield found
@@ -275,7 +279,7 @@ def _ended(feed: RecordFeed, tail: bytes) -> Iterator[etree._Element]:
         yield from feed.close()
     except etree.XMLSyntaxError as error:
         cut = error.code in _CUT_ERRORS or not tail.rstrip().endswith(b">")
-        if error.code in _ENCODING_ERRORS or not cut:
+        if error.code in ENCODING_ERRORS or not cut:
             raise
         raise BatchRefused(
             f"the XML ends in the middle: {error.msg}",
@@ -302,7 +306,7 @@ def _doctype() -> BatchRefused:
 
 def _refused(error: etree.XMLSyntaxError) -> BatchRefused:
     line, column = error.position
-    if error.code in _ENCODING_ERRORS:
+    if error.code in ENCODING_ERRORS:
         return BatchRefused(
             f"the bytes are not in the declared encoding (line {line}, column {column})",
             code="encoding",

@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, unquote
 
@@ -21,13 +22,14 @@ from starlette.routing import Route
 
 from sandbox.dataset import Dataset
 from sandbox.faults import Faults
-from sandbox.odata import misbehaviour, quotes
+from sandbox.odata import intake, misbehaviour, quotes
 from sandbox.odata.entities import BY_SET, Entity
 from sandbox.odata.metadata import csdl, service_document
 from sandbox.odata.misbehaviour import error
 from sandbox.odata.pages import Pages
 from sandbox.odata.query import MisunderstoodError, UnsupportedError, understood
 from sandbox.odata.subscriptions import Subscriptions
+from sandbox.orders import OrderBook
 from sandbox.pdf import invoice_pdf
 
 ROOT = "/odata/v4"
@@ -36,6 +38,7 @@ START_SECONDS = 10.0
 WORTH_GZIP = 1000
 SERVER_FAULTS = frozenset({"slow", "hang", "rate_limit", "maintenance", "html_200"})
 TOKEN_FAULTS = SERVER_FAULTS | {"wrong_password"}
+INTAKE_FAULTS = SERVER_FAULTS | {"truncated", "drop", "session_expired", "lost_answer", "reset"}
 DATA_FAULTS = SERVER_FAULTS | {
     "truncated", "drop", "session_expired", "business_error", "schema_changed", "bad_rows", "empty",
     "repeated_link", "count_mismatch",
@@ -60,8 +63,10 @@ class ODataErp:
         links: Literal["absolute", "relative"] = "absolute",
         link_host: str | None = None,
         retry_date: bool = False,
+        orders: Path | None = None,
     ) -> None:
         self.faults = Faults()
+        self.book = OrderBook(dataset, orders)
         self.requests: list[str] = []
         self.sign_ins = 0
         self.token_seconds = token_seconds
@@ -89,6 +94,8 @@ class ODataErp:
     @dataset.setter
     def dataset(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self.book.dataset = dataset
+        self._shown = 0
         self._pages = Pages(dataset)
 
     @property
@@ -161,6 +168,7 @@ class ODataErp:
                 Route("/token", self._token, methods=["POST"]),
                 Route("/_sandbox/faults", self._arm, methods=["POST"]),
                 *self.subscriptions.routes(ROOT, self._signed_in),
+                Route(f"{ROOT}/{{path:path}}", self._intake, methods=["POST"]),
                 Route(f"{ROOT}/{{path:path}}", self._odata, methods=["GET"]),
                 Route(ROOT, self._odata, methods=["GET"]),
             ]
@@ -222,6 +230,9 @@ class ODataErp:
             self._tokens.clear()
         if not self._signed_in(request):
             return error(401, "Unauthorized", "Sign in first.", **{"WWW-Authenticate": "Bearer"})
+        looked_up = self._looked_up(unquote(raw).removeprefix(ROOT).strip("/"), query)
+        if looked_up is not None:
+            return looked_up
         answer = await run_in_threadpool(self._answer, request, unquote(raw), query, name)
         if name in {"truncated", "drop"}:
             return misbehaviour.CutShort(answer, whole_length=name == "drop")
@@ -230,6 +241,45 @@ class ODataErp:
     def _signed_in(self, request: Request) -> bool:
         _, _, token = request.headers.get("authorization", "").partition("Bearer ")
         return self._tokens.get(token, 0.0) >= time.monotonic()
+
+    async def _intake(self, request: Request) -> Response:
+        """Take what is posted."""
+        entity = unquote(request.scope["raw_path"].decode()).removeprefix(ROOT).strip("/")
+        called = f"POST {entity}"
+        self.requests.append(called)
+        body = await request.body()
+        name, seconds = self.faults.take(called, INTAKE_FAULTS) or ("", 0.0)
+        if name == "reset":
+            return misbehaviour.Nothing()
+        if answer := await misbehaviour.instead(name, seconds, retry_date=self.retry_date):
+            return answer
+        if name == "session_expired":
+            self._tokens.clear()
+        if not self._signed_in(request):
+            return error(401, "Unauthorized", "Sign in first.", **{"WWW-Authenticate": "Bearer"})
+        if entity not in intake.TAKES:
+            return error(404, "NotFound", f"{entity} takes nothing.")
+        try:
+            wish = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return error(400, "BadRequest", "not JSON")
+        key = request.headers.get("idempotency-key")
+        answer = await run_in_threadpool(intake.take, self.book, entity, wish, key)
+        if name == "lost_answer":
+            return misbehaviour.Nothing()
+        if name in {"truncated", "drop"}:
+            return misbehaviour.CutShort(answer, whole_length=name == "drop")
+        return answer
+
+    def _looked_up(self, name: str, query: str) -> Response | None:
+        """What was taken under a reference, if that is asked; else its orders join the others."""
+        asked = intake.FIND.match(parse_qs(query).get("$filter", [""])[0])
+        if name in intake.TAKES and asked is not None:
+            return intake.found(self.book, name, asked[1])
+        if name == "SalesOrders" and self._shown != self.book.version:
+            self._shown = self.book.version
+            self._pages = Pages(self.book.merged(self._dataset))
+        return None
 
     def _answer(self, request: Request, path: str, query: str, fault: str) -> Response:
         what = path.removeprefix(ROOT).strip("/")

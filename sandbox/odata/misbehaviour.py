@@ -66,6 +66,17 @@ def spoil(name: str, body: dict[str, Any], entity: Entity, request: Request) -> 
             record[name_of] = value
 
 
+class Nothing(Response):
+    """No answer at all: the connection ends."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The server closes a connection whose answer was cut off after its head."""
+        del scope, receive
+        head = [(b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
 class CutShort(Response):
     """Half of an answer: as a whole one (`truncated`), or the connection ends with it (`drop`)."""
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from sandbox.dataset import Dataset
 from sandbox.faults import Faults
+from sandbox.orders import OrderBook
 from sandbox.sftp.folder import write_folder
+from sandbox.sftp.intake import CANCELS, INBOX, Intake
 from sandbox.sftp.server import Account, SftpServer, new_key, read_key
 
 
@@ -28,24 +30,32 @@ class SftpErp:
         port: int = 0,
         host_key: str | None = None,
         private_key: str | None = None,
+        orders: Path | None = None,
     ) -> None:
         self.faults = Faults()
         self.folder = folder
         self.day: date = dataset.as_of
         self.host_key_text = host_key or new_key()
         self.private_key_text = private_key or new_key()
-        account = Account(user, password, folder, self.faults, [read_key(self.private_key_text)])
+        account = Account(
+            user, password, folder, self.faults, [read_key(self.private_key_text)],
+            writable=(INBOX, CANCELS),
+        )  # fmt: skip
         self._server = SftpServer(account, read_key(self.host_key_text), port)
         folder.mkdir(parents=True, exist_ok=True)
         self._dataset = dataset
+        self.book = OrderBook(dataset, orders)
+        self.intake = Intake(folder, self.book)
         write_folder(dataset, folder, self.day)
 
     def start(self) -> None:
-        """Begin to listen on 127.0.0.1."""
+        """Begin to listen on 127.0.0.1, and to look into the inbox."""
         self._server.start()
+        self.intake.start()
 
     def stop(self) -> None:
         """Close every connection; the folder stays."""
+        self.intake.stop()
         self._server.stop()
 
     @property
@@ -67,6 +77,7 @@ class SftpErp:
     def dataset(self, dataset: Dataset) -> None:
         self.day = max(dataset.as_of, self.day + timedelta(days=1))
         self._dataset = dataset
+        self.book.dataset = dataset
         write_folder(dataset, self.folder, self.day)
 
     @property

@@ -1,4 +1,6 @@
-"""A small SFTP server on loopback: one folder, read only, password and public-key sign-in.
+"""A small SFTP server on loopback: one folder, password and public-key sign-in.
+
+What lies below `writable` may be written and renamed, all else is read only.
 
 Misbehaves as `sandbox.faults` says. Knows no data set and no file format.
 """
@@ -19,7 +21,7 @@ from paramiko.common import (
     OPEN_FAILED_RESOURCE_SHORTAGE,
     OPEN_SUCCEEDED,
 )
-from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
+from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK, SFTP_PERMISSION_DENIED
 
 from sandbox.faults import Faults
 from sandbox.sftp.spoiled import spoil
@@ -28,11 +30,14 @@ CONNECTING = frozenset({"changed_host_key", "maintenance"})
 SIGNING_IN = frozenset({"wrong_password"})
 OPENING_SESSION = frozenset({"rate_limit"})
 LISTING = frozenset({"no_marker", "growing"})
+SIZES = frozenset({"wrong_size", "no_size"})
 CONTENT = frozenset({"truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"})
-READING = frozenset({"slow", "hang", "drop"}) | CONTENT
+WRITING = frozenset({"reset", "drop", "slow", "lost_answer"})
+READING = frozenset({"slow", "hang", "drop", "few_requests"}) | CONTENT
 """Which scenarios are looked for at which moment of a session."""
 
 _HANG_SECONDS = 3600.0
+_FEW = 16
 _GROWTH = 1000
 
 
@@ -46,6 +51,7 @@ class Account:
     faults: Faults
     public_keys: list[paramiko.PKey] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    writable: tuple[str, ...] = ()
     sign_ins: int = 0
     """How often someone tried to sign in, let in or not."""
 
@@ -152,7 +158,7 @@ class _SignIn(paramiko.ServerInterface):
 
 
 class _Files(paramiko.SFTPServerInterface):
-    """The folder, read only; paths cannot leave it."""
+    """The folder; paths cannot leave it, and only some of it may be written."""
 
     def __init__(self, server: _SignIn, *args: object, account: Account, **kwargs: object) -> None:
         super().__init__(server, *args, **kwargs)
@@ -197,7 +203,7 @@ class _Files(paramiko.SFTPServerInterface):
         del attr
         place = self._place(path)
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-            return SFTP_PERMISSION_DENIED
+            return self._open_to_write(path, place)
         if not place.is_file():
             return SFTP_NO_SUCH_FILE
         name, seconds = self._account.faults.take(path, READING) or ("", 0.0)
@@ -210,10 +216,67 @@ class _Files(paramiko.SFTPServerInterface):
         if name in CONTENT:
             content = spoil(name, place.name, content)
             self._served[place.name] = len(content)
-        return _Handle(content, self._transport, stops)
+        handle = _Handle(content, self._transport, stops)
+        handle.told = self._account.faults.peek(path, SIZES)
+        handle.few = name == "few_requests"
+        return handle
+
+    def rename(self, oldpath: str, newpath: str) -> int:
+        """Refuses to replace, as SFTP says; `posix_rename` does not."""
+        if self._place(newpath).exists():
+            return SFTP_FAILURE
+        return self.posix_rename(oldpath, newpath)
+
+    def posix_rename(self, oldpath: str, newpath: str) -> int:
+        """In one step."""
+        old, new = self._place(oldpath), self._place(newpath)
+        if not (self._may_write(old) and self._may_write(new)):
+            return SFTP_PERMISSION_DENIED
+        if not old.exists():
+            return SFTP_NO_SUCH_FILE
+        name, _ = self._account.faults.take(f"rename {newpath}", WRITING - {"slow"}) or ("", 0.0)
+        if name in {"reset", "drop"}:
+            self._transport.close()
+            return SFTP_FAILURE
+        old.replace(new)
+        if name == "lost_answer":
+            self._transport.close()
+        return SFTP_OK
+
+    def remove(self, path: str) -> int:
+        """Delete a file that may be written."""
+        place = self._place(path)
+        if not self._may_write(place):
+            return SFTP_PERMISSION_DENIED
+        place.unlink(missing_ok=True)
+        return SFTP_OK
+
+    def _may_write(self, place: Path) -> bool:
+        return any(place.parent == self._account.folder / one for one in self._account.writable)
+
+    def _open_to_write(self, path: str, place: Path) -> paramiko.SFTPHandle | int:
+        if not self._may_write(place):
+            return SFTP_PERMISSION_DENIED
+        if not place.parent.is_dir():
+            return SFTP_NO_SUCH_FILE
+        name, seconds = self._account.faults.take(f"write {path}", WRITING) or ("", 0.0)
+        if name == "slow":
+            self._account.stopping.wait(seconds)
+        if name == "reset":
+            self._transport.close()
+            return SFTP_FAILURE
+        place.write_bytes(b"")
+        if name == "lost_answer":
+            self._transport.close()
+            return SFTP_FAILURE
+        return _Written(place, self._transport, breaks=name == "drop")
 
     def _spoil_size(self, attributes: paramiko.SFTPAttributes, path: str, place: Path) -> None:
         """A spoiled file lists as the server will give it: only its content tells."""
+        told = self._account.faults.peek(path, SIZES)
+        if told is not None:
+            _untrue(attributes, told)
+            return
         if place.name in self._served:
             attributes.st_size = self._served[place.name]
             return
@@ -232,6 +295,28 @@ class _Files(paramiko.SFTPServerInterface):
         return self._account.folder.joinpath(*parts)
 
 
+class _Written(paramiko.SFTPHandle):
+    """One file being written. `breaks`: the connection is cut at its first bytes."""
+
+    def __init__(self, place: Path, transport: paramiko.Transport, *, breaks: bool) -> None:
+        super().__init__()
+        self._place = place
+        self._transport = transport
+        self._breaks = breaks
+
+    def write(self, offset: int, data: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]  paramiko hands on bytes
+        with self._place.open("r+b") as file:
+            file.seek(offset)
+            file.write(data[: len(data) // 2] if self._breaks else data)
+        if self._breaks:
+            self._transport.close()
+            return SFTP_FAILURE
+        return SFTP_OK
+
+    def stat(self) -> paramiko.SFTPAttributes:
+        return paramiko.SFTPAttributes.from_stat(self._place.stat())
+
+
 class _Handle(paramiko.SFTPHandle):
     """One open file, as it was when it was opened. At byte `stops` the connection is cut."""
 
@@ -240,9 +325,14 @@ class _Handle(paramiko.SFTPHandle):
         self._content = content
         self._transport = transport
         self._stops = stops
+        self.told: str | None = None
+        self.few = False
 
     def read(self, offset: int, length: int) -> bytes | int:
         if self._stops is not None and offset + length > self._stops:
+            self._transport.close()
+            return SFTP_FAILURE
+        if self.few and _waiting(self._transport) > _FEW:
             self._transport.close()
             return SFTP_FAILURE
         return self._content[offset : offset + length]
@@ -250,4 +340,20 @@ class _Handle(paramiko.SFTPHandle):
     def stat(self) -> paramiko.SFTPAttributes:
         attributes = paramiko.SFTPAttributes()
         attributes.st_size = len(self._content)
+        if self.told is not None:
+            _untrue(attributes, self.told)
         return attributes
+
+
+def _untrue(attributes: paramiko.SFTPAttributes, fault: str) -> None:
+    """The size as servers tell it that do not know: none at all, or half as much again."""
+    flags = attributes._flags & ~attributes.FLAG_SIZE if fault == "no_size" else attributes._flags  # noqa: SLF001  what is sent
+    attributes._flags = flags  # noqa: SLF001  as above
+    size = attributes.st_size or 0
+    attributes.st_size = None if fault == "no_size" else size + size // 2 + 1
+
+
+def _waiting(transport: paramiko.Transport) -> int:
+    """Requests that have come and are not answered yet: each is some thirty bytes."""
+    channels = list(transport._channels.values())  # noqa: SLF001  the server's own bookkeeping
+    return sum(len(one.in_buffer._buffer) for one in channels) // 30  # noqa: SLF001  as above

@@ -151,6 +151,7 @@ CREATE TABLE sync.outbox (
 	state TEXT DEFAULT 'pending' NOT NULL,
 	payload_version INTEGER DEFAULT '1' NOT NULL,
 	tries INTEGER DEFAULT '0' NOT NULL,
+	strikes INTEGER DEFAULT '0' NOT NULL,
 	attempts INTEGER DEFAULT '0' NOT NULL,
 	next_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	worker TEXT,
@@ -161,6 +162,7 @@ CREATE TABLE sync.outbox (
 	says TEXT,
 	says_to_dealer TEXT,
 	answer JSONB,
+	awaits_answer BOOLEAN DEFAULT 'false' NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	sent_at TIMESTAMP WITH TIME ZONE,
 	delivered_at TIMESTAMP WITH TIME ZONE,
@@ -174,15 +176,18 @@ CREATE TABLE sync.outbox (
 	CONSTRAINT outbox_dead_says_why CHECK (state <> 'dead' OR code IS NOT NULL),
 	CONSTRAINT outbox_reference_key UNIQUE (reference)
 );
+CREATE INDEX outbox_awaits_idx ON sync.outbox (erp, next_at) WHERE awaits_answer;
 CREATE INDEX outbox_dead_idx ON sync.outbox (erp, id) WHERE state = 'dead';
 CREATE INDEX outbox_lane_idx ON sync.outbox (erp, lane, id) WHERE state IN ('pending','sending','retryable');
 CREATE INDEX outbox_open_idx ON sync.outbox (erp, id) WHERE state IN ('pending','sending','retryable','uncertain');
+CREATE INDEX outbox_sending_idx ON sync.outbox (erp, lane) WHERE state = 'sending';
 CREATE INDEX outbox_subject_idx ON sync.outbox (subject, id);
 COMMENT ON TABLE sync.outbox IS 'Messages owed to ERPs, written in the transaction that made them necessary.';
 COMMENT ON COLUMN sync.outbox.reference IS 'of this message; the ERP keeps it';
 COMMENT ON COLUMN sync.outbox.subject IS 'the document: strictly one after the other';
 COMMENT ON COLUMN sync.outbox.lane IS 'the dealer: in order while nothing is stuck';
 COMMENT ON COLUMN sync.outbox.tries IS 'sends begun';
+COMMENT ON COLUMN sync.outbox.strikes IS 'tries that count';
 COMMENT ON COLUMN sync.outbox.attempts IS 'sends and finds';
 COMMENT ON COLUMN sync.outbox.not_found IS 'finds in a row';
 COMMENT ON COLUMN sync.outbox.cleared_by IS 'what allows another send after an uncertain one';
@@ -190,6 +195,7 @@ COMMENT ON COLUMN sync.outbox.code IS 'of the last failure';
 COMMENT ON COLUMN sync.outbox.says IS 'the last failure, for operators';
 COMMENT ON COLUMN sync.outbox.says_to_dealer IS 'the ERP''s reason, readable by the dealer';
 COMMENT ON COLUMN sync.outbox.answer IS 'what the ERP told: key, number, lines';
+COMMENT ON COLUMN sync.outbox.awaits_answer IS 'delivered, but the ERP has said nothing yet';
 COMMENT ON COLUMN sync.outbox.sent_at IS 'first time a byte of it may have left';
 CREATE TABLE sync.outbox_payload (
 	message_id BIGINT NOT NULL,
@@ -222,9 +228,9 @@ CREATE TABLE sync.delivery_attempt (
 	seconds NUMERIC(12, 3),
 	CONSTRAINT delivery_attempt_pkey PRIMARY KEY (id),
 	CONSTRAINT delivery_attempt_what CHECK (what IN ('send','find','person')),
-	CONSTRAINT delivery_attempt_event CHECK (event IN ('begun','ended')),
+	CONSTRAINT delivery_attempt_event CHECK (event IN ('begun','ended','late')),
 	CONSTRAINT delivery_attempt_outcome CHECK (outcome IN ('delivered','refused','not_sent','uncertain','found','not_found','lost','retry','settled','cancelled')),
-	CONSTRAINT delivery_attempt_ended CHECK ((event = 'ended') = (outcome IS NOT NULL)),
+	CONSTRAINT delivery_attempt_ended CHECK ((event <> 'begun') = (outcome IS NOT NULL)),
 	CONSTRAINT delivery_attempt_once UNIQUE (message_id, attempt_no, event)
 );
 COMMENT ON TABLE sync.delivery_attempt IS 'Each try to deliver, once as it begins and once as it ends. Append-only.';
@@ -286,6 +292,7 @@ GRANT SELECT, UPDATE ON portal.order_request, portal.order_request_line, portal.
   TO waybill_sync;
 GRANT SELECT ON portal.change_request TO waybill_sync;
 GRANT SELECT, INSERT, UPDATE ON sync.order_route, sync.circuit TO waybill_sync;
+GRANT DELETE ON sync.order_route TO waybill_sync;
 GRANT SELECT, UPDATE ON sync.outbox TO waybill_sync;
 GRANT SELECT, INSERT ON sync.outbox_payload, sync.delivery_attempt TO waybill_sync;
 GRANT USAGE ON SEQUENCE sync.delivery_attempt_id_seq TO waybill_sync;
@@ -318,7 +325,7 @@ DECLARE
     "sending": ["delivered", "retryable", "uncertain", "dead"],
     "retryable": ["sending", "dead", "cancelled"],
     "uncertain": ["delivered", "retryable", "dead"],
-    "dead": ["delivered", "retryable", "cancelled"],
+    "dead": ["delivered", "uncertain", "retryable", "cancelled"],
     "delivered": [], "cancelled": []}';
 BEGIN
   IF TG_OP = 'INSERT' THEN
@@ -332,7 +339,7 @@ BEGIN
       OLD.lane, OLD.portal_dealer_id, OLD.created_at) THEN
     RAISE EXCEPTION 'message %: what it is about cannot change', OLD.id USING ERRCODE = 'WB020';
   END IF;
-  IF NEW.tries < OLD.tries OR NEW.attempts < OLD.attempts
+  IF NEW.tries < OLD.tries OR NEW.attempts < OLD.attempts OR NEW.strikes < OLD.strikes
      OR NEW.payload_version < OLD.payload_version
      OR (OLD.sent_at IS NOT NULL AND NEW.sent_at IS DISTINCT FROM OLD.sent_at) THEN
     RAISE EXCEPTION 'message %: what was tried cannot be untried', OLD.id USING ERRCODE = 'WB020';

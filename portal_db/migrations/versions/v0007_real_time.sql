@@ -12,6 +12,8 @@ CREATE TABLE sync.credit_decision (
 	dealer_key TEXT NOT NULL,
 	account_key TEXT NOT NULL,
 	occasion TEXT NOT NULL,
+	idempotency_key TEXT,
+	request_sha256 TEXT,
 	reference TEXT,
 	currency TEXT NOT NULL,
 	order_gross NUMERIC(18, 4),
@@ -31,8 +33,11 @@ CREATE TABLE sync.credit_decision (
 );
 CREATE INDEX credit_decision_account_idx ON sync.credit_decision (dealer_erp, account_key, id);
 CREATE INDEX credit_decision_reference_idx ON sync.credit_decision (reference) WHERE reference IS NOT NULL;
+CREATE INDEX credit_decision_request_idx ON sync.credit_decision (dealer_erp, dealer_key, idempotency_key) WHERE reference IS NOT NULL;
 COMMENT ON TABLE sync.credit_decision IS 'Every judgement of an order''s credit, step by step. Append-only.';
 COMMENT ON COLUMN sync.credit_decision.erp IS 'whose credit it is';
+COMMENT ON COLUMN sync.credit_decision.idempotency_key IS 'the caller''s; NULL at an approval';
+COMMENT ON COLUMN sync.credit_decision.request_sha256 IS 'of what the caller asked for';
 COMMENT ON COLUMN sync.credit_decision.reference IS 'the order; NULL: it was not placed';
 COMMENT ON COLUMN sync.credit_decision.order_gross IS 'NULL: not in the account''s currency, no rate';
 COMMENT ON COLUMN sync.credit_decision.as_of IS 'when the figures held; NULL: there were none';
