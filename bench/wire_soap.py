@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -229,7 +230,7 @@ class _Pieces(io.RawIOBase):
         """Always."""
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]  any buffer
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  Buffer has no name before 3.12
         """Fill the buffer, as far as there is something."""
         rest = self._rest or next(self._pieces, b"")
         size = min(len(rest), len(buffer))
@@ -327,8 +328,8 @@ def measure(told: argparse.Namespace, folder: Path) -> dict[str, object]:
     (folder / "erp.wsdl").write_bytes(wsdl())
     total = write_pages(folder, told.items, told.pages)
     size = sum(file.stat().st_size for file in files(folder))
-    cases = told.cases.split(",")
-    base = [sys.executable, "-m", "bench.wire_soap", "--folder", str(folder)]
+    cases: list[str] = told.cases.split(",")
+    base: list[str] = [sys.executable, "-m", "bench.wire_soap", "--folder", str(folder)]
     results: list[dict[str, object]] = []
     with subprocess.Popen([*base, "--serve"], stdin=subprocess.PIPE) as server:
         while not (folder / "port").exists():

@@ -15,6 +15,7 @@ from xml.parsers import expat
 from connectors.formats import mime, xml_place
 from connectors.formats.raw import Item, ReadPlan
 from connectors.formats.xml_paths import Segment, record_path
+from connectors.formats.xml_refused import doctype
 from mappings.errors import BatchRefused, SourceChanged
 from mappings.sources import SftpSource, SoapSource
 from mappings.sources.sftp import CsvFormat
@@ -120,8 +121,4 @@ class _Text:
             self._target.write(text.encode())
 
     def _doctype(self, *_: object) -> None:
-        raise BatchRefused(
-            "the XML carries a DOCTYPE, which is never read",
-            code="doctype",
-            remedy="Ask the ERP's owner to send it without one.",
-        )
+        raise doctype()

@@ -23,6 +23,7 @@ from connectors.formats.xml_paths import (
     record_path,
 )
 from connectors.formats.xml_place import locate
+from connectors.formats.xml_refused import doctype, endless, refused
 from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch, Wanted
 from mappings.errors import BatchRefused
 
@@ -57,9 +58,9 @@ def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) ->
             if rows.full:
                 yield from rows.chunks()
     except etree.XMLSyntaxError as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     except DoctypeError:
-        raise _doctype() from None
+        raise doctype() from None
     yield from rows.chunks()
 
 
@@ -259,7 +260,7 @@ def _records(content: BinaryIO, feed: RecordFeed) -> Iterator[etree._Element | S
                 continue
             since = 0
         if since > RECORD_BYTES:
-            raise _endless(since)
+            raise endless(since)
     for found in feed.rest():
         if feed.is_record(found):
             yield found
@@ -286,34 +287,3 @@ def _ended(feed: RecordFeed, tail: bytes) -> Iterator[etree._Element]:
             code="truncated",
             remedy="Pull the page again.",
         ) from None
-
-
-def _endless(size: int) -> BatchRefused:
-    return BatchRefused(
-        f"no end of a record within {size:,} bytes",
-        code="too_large",
-        remedy="Check `records` of the source, or ask the ERP for smaller records.",
-    )
-
-
-def _doctype() -> BatchRefused:
-    return BatchRefused(
-        "the XML carries a DOCTYPE, which is never read",
-        code="doctype",
-        remedy="Ask the ERP's owner to send it without one.",
-    )
-
-
-def _refused(error: etree.XMLSyntaxError) -> BatchRefused:
-    line, column = error.position
-    if error.code in ENCODING_ERRORS:
-        return BatchRefused(
-            f"the bytes are not in the declared encoding (line {line}, column {column})",
-            code="encoding",
-            remedy="Ask the ERP's owner to declare the encoding it writes.",
-        )
-    return BatchRefused(
-        f"the XML is not well-formed (line {line}, column {column}): {error.msg}",
-        code="malformed",
-        remedy="Look at the landed page, then ask the ERP's owner.",
-    )
