@@ -130,7 +130,8 @@ class PriceList:
         texts = (
             (
                 "INSERT INTO portal.dealer (erp, key, name, status, account_key, currency, "
-                "batch_id, record_no, row_hash, as_of) SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 'D', "
+                "batch_id, record_no, row_hash, as_of) "
+                "SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 'D', "
                 f"'active', 'D' || lpad(d::text, 6, '0'), 'EUR', {stamp} "
                 f"FROM generate_series(1, {self.dealers}) d"
             ),
@@ -143,11 +144,13 @@ class PriceList:
             ),
             (
                 "INSERT INTO portal.dealer_account (erp, dealer_key, portal_dealer_id) "
-                f"SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 1 FROM generate_series(1, {self.dealers}) d"
+                "SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 1 "
+                f"FROM generate_series(1, {self.dealers}) d"
             ),
             (
-                "INSERT INTO portal.product (erp, key, name, status, base_uom, batch_id, record_no, "
-                "row_hash, as_of) SELECT 'bench', 'P' || lpad(d::text, 6, '0'), 'P', 'active', "
+                "INSERT INTO portal.product (erp, key, name, status, base_uom, batch_id, "
+                "record_no, row_hash, as_of) "
+                "SELECT 'bench', 'P' || lpad(d::text, 6, '0'), 'P', 'active', "
                 f"'PCE', {stamp} FROM generate_series(1, {self.products}) d"
             ),
         )
