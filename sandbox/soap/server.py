@@ -15,9 +15,9 @@ from typing import Any
 
 from sandbox.dataset import Dataset
 from sandbox.faults import SCENARIOS, Faults
+from sandbox.orders import OrderBook
 from sandbox.soap.doors import ACCOUNT, Door
 from sandbox.soap.habits import Habits
-from sandbox.orders import OrderBook
 from sandbox.soap.replies import HTML, Reply, SoapService
 
 _PIECE = 256 * 1024

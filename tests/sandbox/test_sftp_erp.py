@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 
 from connectors.formats import read_page
-from connectors.formats.raw import Item, ReadPlan
+from connectors.formats.raw import Broken, Declared, Item, RawChunk, ReadPlan
 from mappings.errors import BatchRefused, SourceChanged
 from mappings.sources.sftp import CsvFormat, SftpSource, Trailer
 from sandbox.dataset import Dataset, load
