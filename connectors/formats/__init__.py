@@ -87,7 +87,7 @@ def plain(content: BinaryIO, plan: ReadPlan) -> BinaryIO:
 
 
 def _whole(content: BinaryIO) -> bytes:
-    """All of it, in pieces as large as the readers': a damaged archive then ends in the same way."""
+    """All of it, in pieces as large as the readers': a damaged archive then ends as there."""
     return b"".join(iter(lambda: content.read(_PIECE), b""))
 
 

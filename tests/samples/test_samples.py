@@ -74,7 +74,10 @@ def came(case: Case, folder: Path) -> list[Row]:
         for number, name in enumerate(names, 1):
             (folder / f"input.{part}.{number:02d}.x").symlink_to(SAMPLES / name)
     sample = run(read_mapping(HERE / f"{case.mapping}.yaml"), case.feed, folder)
-    return [*sample.accepted, *((p, n, f, f"rejected: {code}") for p, n, f, code in sample.rejected)]
+    return [
+        *sample.accepted,
+        *((p, n, f, f"rejected: {code}") for p, n, f, code in sample.rejected),
+    ]
 
 
 needed = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample documents are not here")
@@ -101,7 +104,7 @@ def test_every_sample_is_used() -> None:
     used = {name for case in CASES for names in case.pages.values() for name in names}
     others = {
         "edifact/edifact.ORDRSP.edi",  # above
-        # an airline's messages, for which there is no feed: tests/connectors/formats/test_edifact.py
+        # an airline's messages, for which there is no feed: test_edifact_samples.py
         "edifact/example_release_character.edi",
         "edifact/example_wrapped.edi",
     }
