@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mappings.sources.formats import Unpack
 
 
+_PIECE = 1 << 20
+
+
 class Reader(Protocol):
     """What each module of this package offers."""
 
@@ -60,7 +63,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
         return reader.locate(content, plan, part, number)
     base = 0
     for opened in _opened(content, plan.source):
-        data = opened.read()
+        data = _whole(opened)
         first: dict[str, int] = {}
         for _ in reader.read(io.BytesIO(data), plan, 1, first):
             pass
@@ -79,8 +82,13 @@ def plain(content: BinaryIO, plan: ReadPlan) -> BinaryIO:
     if _packing(plan.source) is None:
         return _plain_of(content, plan)
     return io.BytesIO(
-        b"".join(_plain_of(opened, plan).read() for opened in _opened(content, plan.source))
+        b"".join(_whole(_plain_of(opened, plan)) for opened in _opened(content, plan.source))
     )
+
+
+def _whole(content: BinaryIO) -> bytes:
+    """All of it, in pieces as large as the readers': a damaged archive then ends as there."""
+    return b"".join(iter(lambda: content.read(_PIECE), b""))
 
 
 def _plain_of(content: BinaryIO, plan: ReadPlan) -> BinaryIO:

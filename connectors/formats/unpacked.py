@@ -32,6 +32,7 @@ _FAULTS = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    IndexError,
     ValueError,
     OSError,
     OverflowError,
