@@ -74,7 +74,8 @@ class Run:
             )
             try:
                 same = None
-                if job.order.kind == "load" and not job.order.everything:
+                again = job.order.everything or job.batch.sweep is not None  # a sweep is counted
+                if job.order.kind == "load" and not again:
                     same = unchanged_since(connection, job.batch, job.fingerprint)
                 if same is not None:
                     return self._same_bytes(connection, same)
