@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format licences clean
+.PHONY: help setup demo test chaos check format licences clean
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
@@ -24,6 +24,9 @@ demo: .venv/.synced ## start everything and sync all feeds; ARGS="--once --json 
 
 test: .venv/.synced ## the whole suite; ARGS="-k prices"
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+chaos: .venv/.synced ## orders while everything breaks; ARGS="--orders 1000 --seed 7 --json out.json"
+	@$(BIN)/python -m bench.chaos $(ARGS)
 
 check: .venv/.synced licences ## style, types, imports, licences
 	@$(BIN)/ruff check .

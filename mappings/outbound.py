@@ -77,7 +77,9 @@ class Outbound(Strict):
     acknowledge_minutes: float = Field(
         15.0, gt=0, description="how often what was handed over without an answer is asked for"
     )
-    retry: Retry = Field(default_factory=lambda: Retry(tries=12, hours=Decimal(24), probe_seconds=60))
+    retry: Retry = Field(
+        default_factory=lambda: Retry(tries=12, hours=Decimal(24), probe_seconds=60)
+    )
     windows: tuple[str, ...] = Field(
         (), description="further hours without service, local, e.g. 02:00-02:30"
     )
