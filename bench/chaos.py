@@ -40,6 +40,8 @@ RATES = {
     "slow": 0.02,
 }
 SLOW_SECONDS = 0.3
+AGAIN = 0.5
+"""Share of the sweeps after which one open message is taken by name as well."""
 WORKERS = 3
 KILL_EVERY = (1.5, 5.0)
 RESTART_EVERY = (20.0, 40.0)
@@ -74,7 +76,7 @@ def worker(erp: str, seed: int) -> None:
                             "ORDER BY random() LIMIT 1",
                             (erp,),
                         ).fetchone()
-                    if row is not None and dice.random() < 0.5:
+                    if row is not None and dice.random() < AGAIN:
                         deliver_due(ctx, erp=erp, message_id=int(row[0]), limit=2)
                     if report.attempts == 0:
                         time.sleep(0.05)

@@ -46,6 +46,8 @@ _COMMANDS = {
         "explain": "waybill.cli_explain",
         "quarantine": "waybill.cli_quarantine",
         "parity": "waybill.cli_parity",
+        "order": "waybill.cli_orders",
+        "outbox": "waybill.cli_orders",
     },
     "Act": {
         "release": "waybill.cli_act",
@@ -79,6 +81,8 @@ Every day:
   waybill quarantine           records that came in and were not let through
   waybill explain price acme … where a value comes from, down to the ERP's bytes
   waybill parity acme          was it invoiced at the price that the conditions give
+  waybill order                what dealers ordered, and how far it is
+  waybill outbox               what is owed to the ERPs, and what needs a person
 \b
 Exit codes: 0 all well; 1 something is red or held; 2 wrong usage; 3 a person must
 change something (mapping, connection, setting); 4 try again later; 70 a bug.

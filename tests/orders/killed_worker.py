@@ -21,7 +21,7 @@ from sqlalchemy import event
 from mappings.settings import REPOSITORY, Settings, child_environment
 from sync.context import Context
 from sync.deliver import deliver_due
-from tests.sync.killed_process import Killer, counting
+from tests.sync.killer import Killer, counting
 
 
 class Workers:
