@@ -134,7 +134,7 @@ def _dags(mappings: Iterable[ErpMapping]) -> list[str]:
         kinds = [kind.noun for kind in KINDS.values() if erp.outbound(kind.name) is not None]
         if kinds:
             out = (f"`{pages.delivery_dag_id(erp.erp)}`", "`* * * * *`", "UTC", "–",
-                   f"delivers: {', '.join(kinds)}", "–", erp.owner)  # fmt: skip
+                   f"delivers: {', '.join(kinds)}", "–", "–", erp.owner)  # fmt: skip
             lines.append(f"| {' | '.join(out)} |")
     return [*lines, ""]
 
