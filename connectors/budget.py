@@ -1,32 +1,37 @@
-"""How much one ERP may be asked: what connectors and senders hold themselves to.
+"""What one ERP account allows: how often, how many at once, how many mistakes.
 
-The budget that all processes share lives in PostgreSQL (`sync/`); here is only its shape, and the
-one that limits nothing. Must not wait or count by itself.
+A connector asks before every request and says what it was told. Who keeps the count (the database,
+for all processes together) is not known here. Must not send, sleep on its own or reach a database.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final, Protocol
+from typing import Protocol
+
+COUNTED = frozenset(range(400, 500)) - {408, 425, 429}
+"""Statuses that vendors count as mistakes of the caller."""
 
 
 class Budget(Protocol):
-    """Rate, concurrency and error budget of one ERP account, for one lane."""
+    """The limits of one ERP account, shared by everybody who calls it. Thread-safe."""
 
     def request(self, endpoint: str) -> AbstractContextManager[None]:
-        """Wait for a turn, hold it for the block.
+        """Held around one request, from before it leaves until its answer is read.
 
-        Raises RateLimited past its patience, Transient or Misconfigured (`error_budget`) while the
-        error circuit is open.
+        Waits for its turn. Raises RateLimited (`rate_limit`; `error_budget` while too many
+        requests of this endpoint were mistaken) where it would wait longer than its patience;
+        nothing has left then. `endpoint` is what the vendor counts by: an entity set, an
+        operation, never a key or a secret.
         """
         ...
 
     def refused(self, endpoint: str, status: int) -> None:
-        """An answer that counts against the error budget."""
+        """The ERP refused a request with one of `COUNTED`: it counts against the errors."""
         ...
 
     def pause(self, seconds: float) -> None:
-        """The ERP asked to be left alone for so long."""
+        """The ERP asked everybody to wait that long."""
         ...
 
 
@@ -36,10 +41,13 @@ class _Unlimited:
         return nullcontext()
 
     def refused(self, endpoint: str, status: int) -> None:
-        """Nothing is counted."""
+        del endpoint, status
 
     def pause(self, seconds: float) -> None:
-        """Nothing is held back."""
+        del seconds
 
 
-UNLIMITED: Final[Budget] = _Unlimited()
+UNLIMITED: Budget = _Unlimited()
+"""For an account without limits, and for tests."""
+
+__all__ = ["COUNTED", "UNLIMITED", "Budget"]

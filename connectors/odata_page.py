@@ -7,12 +7,12 @@ numbers, and the text that is handed on is the ERP's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -21,12 +21,17 @@ from connectors.formats import json_walk
 from mappings.errors import BatchRefused, SourceChanged, Transient
 
 _NEXT = ("@odata.nextLink", "@nextLink", "__next")
+_DELTA = ("@odata.deltaLink", "@deltaLink")
 _COUNT = ("@odata.count", "@count", "__count")
 _ETAG = ("@odata.etag", "@etag")
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?)?"
 )
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_TICKS = re.compile(r"/Date\((-?\d+)([+-]\d{1,4})?\)/")
+_MARK, _LAST = 10, itemgetter(-1)
+"""Where an instant's T stands; the last letter of a text."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,14 @@ class Seen:
     declared: int | None
     etag: str | None
     cursors: list[str]
+    delta_link: str | None = None
+    last_key: str | None = None
+    """The last record's `key` as it stands in a filter."""
 
 
-def look(content: bytes, records: str, cursor: str | None, what: str) -> Seen:
+def look(
+    content: bytes, records: str, cursor: str | None, what: str, key: str | None = None
+) -> Seen:
     """Look into a page.
 
     Raises Transient (`truncated`: not whole JSON; `error_in_body`), SourceChanged
@@ -48,14 +58,17 @@ def look(content: bytes, records: str, cursor: str | None, what: str) -> Seen:
     """
     path = tuple(records.split("/"))
     steps = tuple(cursor.split("/")) if cursor else ()
+    key_steps = tuple(key.split("/")) if key else ()
     content = content.removeprefix(b"\xef\xbb\xbf")
     try:
-        page: Any = _decoder(path, steps).decode(content)
+        page: Any = _decoder(path, steps).decode(content) if not key else None
     except UnicodeDecodeError as error:
         message = f"{what}: the page is not UTF-8: {error.reason}"
         raise BatchRefused(message, code="encoding") from None
     except (msgspec.DecodeError, RecursionError):
-        return _walk(content, path, steps, what)
+        return _walk(content, path, steps, key_steps, what)
+    if key:
+        return _walk(content, path, steps, key_steps, what)
     for _ in path[:-1]:
         page = None if page is None else page.inner
     if page is None or page.inner is None:
@@ -66,24 +79,39 @@ def look(content: bytes, records: str, cursor: str | None, what: str) -> Seen:
         _count(page.count_1, page.count_2, page.count_3),
         _text(page.etag_1 or page.etag_2),
         _cursors(page.inner, steps),
+        _text(page.delta_1 or page.delta_2),
     )
 
 
-def largest(texts: Iterable[str]) -> str | None:
+def largest(texts: Collection[str]) -> str | None:
     """The largest cursor, as the text that came; None where there is none."""
-    distinct = set(texts)
-    if not distinct:
+    if not texts:
         return None
-    if len({len(one) for one in distinct}) == 1 and all(
-        one[-1:] == "Z" and one[10:11] == "T" for one in distinct
-    ):
-        return max(distinct)
-    return max(distinct, key=_order)
+    (length, *others) = set(map(len, texts))
+    one_form = not others and length > _MARK and set(map(_LAST, texts)) == {"Z"}
+    if one_form and set(map(itemgetter(_MARK), texts)) == {"T"}:  # instants: as text
+        return max(texts)
+    return max(set(texts), key=_order)
 
 
-def literal(cursor: str) -> str:
-    """A cursor as it stands in $filter: instants, dates and numbers bare, other text quoted."""
-    if _INSTANT.fullmatch(cursor) or _NUMBER.fullmatch(cursor):
+def literal(cursor: str, version: str = "4") -> str:
+    """A cursor as it stands in $filter: instants, dates and numbers bare, other text quoted.
+
+    In version 2 instants are wrapped (`datetime'…'`, with an offset `datetimeoffset'…'`) and whole
+    seconds: what a fraction cuts off is read twice, never missed.
+    """
+    ticks = _TICKS.fullmatch(cursor)
+    if ticks:
+        moment = _EPOCH + timedelta(seconds=int(ticks.group(1)) // 1000)
+        if ticks.group(2):
+            return f"datetimeoffset'{moment:%Y-%m-%dT%H:%M:%SZ}'"
+        return f"datetime'{moment:%Y-%m-%dT%H:%M:%S}'"
+    instant = _INSTANT.fullmatch(cursor)
+    if version == "2" and instant and instant.group(2):
+        day, clock, _, zone = instant.groups()
+        kind = "datetimeoffset" if zone else "datetime"
+        return f"{kind}'{day}T{clock}{zone or ''}'"
+    if instant or _NUMBER.fullmatch(cursor):
         return cursor
     return "'" + cursor.replace("'", "''") + "'"
 
@@ -92,6 +120,10 @@ def _order(text: str) -> tuple[int, Decimal, Decimal, str]:
     """Sorts numbers before instants before other text; an instant without zone is UTC."""
     if _NUMBER.fullmatch(text):
         return 0, Decimal(text), Decimal(0), ""
+    ticks = _TICKS.fullmatch(text)
+    if ticks:
+        milliseconds = Decimal(ticks.group(1))
+        return 1, milliseconds // 1000, milliseconds % 1000 / 1000, ""
     found = _INSTANT.fullmatch(text)
     if found is None:
         return 2, Decimal(0), Decimal(0), text
@@ -118,7 +150,12 @@ def _decoder(path: tuple[str, ...], steps: tuple[str, ...]) -> msgspec.json.Deco
         fields: list[tuple[str, Any, Any]] = [("inner", kind | None, None)]
         names = {"inner": name}
         if level == 0:
-            for own, theirs in (("next", _NEXT), ("count", _COUNT), ("etag", _ETAG)):
+            for own, theirs in (
+                ("next", _NEXT),
+                ("count", _COUNT),
+                ("etag", _ETAG),
+                ("delta", _DELTA),
+            ):
                 for number, one in enumerate(theirs, start=1):
                     fields.append((f"{own}_{number}", Any, None))
                     names[f"{own}_{number}"] = one
@@ -142,7 +179,13 @@ def _descend(value: object, depth: int) -> object:
     return value
 
 
-def _walk(content: bytes, path: tuple[str, ...], steps: tuple[str, ...], what: str) -> Seen:
+def _walk(
+    content: bytes,
+    path: tuple[str, ...],
+    steps: tuple[str, ...],
+    key_steps: tuple[str, ...],
+    what: str,
+) -> Seen:
     """The same for a page whose records are not all objects; the reader makes those Broken."""
     try:
         page = json_walk.parsed(content.decode("utf-8"))
@@ -157,18 +200,32 @@ def _walk(content: bytes, path: tuple[str, ...], steps: tuple[str, ...], what: s
         parent = parent[name]
     cursors: list[str] = []
     for record in found:
-        value: Any = record
-        for name in steps:
-            value = value.get(name) if isinstance(value, dict) else None
-        if steps and value is not None and value != "":
+        value = _at(record, steps) if steps else None
+        if value is not None and value != "":
             cursors.append(str(value))
+    last_key = _at(found[-1], key_steps) if found and key_steps else None
     return Seen(
         len(found),
         _text(next((parent[name] for name in _NEXT if parent.get(name)), None)),
         _count(*(parent.get(name) for name in _COUNT)),
         _text(next((parent[name] for name in _ETAG if parent.get(name)), None)),
         cursors,
+        _text(next((parent[name] for name in _DELTA if parent.get(name)), None)),
+        None if last_key is None else _key_literal(last_key),
     )
+
+
+def _at(record: object, steps: Iterable[str]) -> object:
+    value = record
+    for name in steps:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _key_literal(value: object) -> str:
+    """Numbers bare, text quoted, whatever it looks like."""
+    bare = isinstance(value, (json_walk.Literal, int)) and not isinstance(value, bool)
+    return str(value) if bare else "'" + str(value).replace("'", "''") + "'"
 
 
 def _text(value: object) -> str | None:

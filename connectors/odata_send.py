@@ -16,9 +16,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from connectors import odata_answers
+from connectors import http_answers
 from connectors.budget import UNLIMITED, Budget
-from connectors.odata_session import Limits, Session
+from connectors.http_session import Limits, Session
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, kept_headers, object_texts, objects_at
 from mappings.connection import Connection
@@ -168,7 +168,7 @@ class ODataSender:
     def _decoded(self, answer: httpx.Response, *, sending: bool) -> Mapping[str, Any]:
         """A JSON object whose numbers are exact; everything else was not understood."""
         what = self._target.entity
-        if odata_answers.is_html(answer, answer.content):
+        if http_answers.is_html(answer, answer.content):
             raise self._unclear(sending, f"{what}: an HTML page ({answer.status_code})", "html")
         try:
             record = _EXACT.decode(answer.content)
@@ -228,7 +228,7 @@ class ODataSender:
         if status == httpx.codes.SERVICE_UNAVAILABLE and not safe:
             return None
         now = datetime.now(UTC)
-        found = odata_answers.problem(answer, answer.content, self._target.entity, now)
+        found = http_answers.problem(answer, answer.content, self._target.entity, now)
         if isinstance(found, RateLimited) and found.retry_after is not None:
             self._budget.pause(found.retry_after)
         if isinstance(found, Transient) and status != httpx.codes.SERVICE_UNAVAILABLE:
@@ -252,7 +252,7 @@ class ODataSender:
         return str(error["code"]), str(says or "")
 
     def _said(self, answer: httpx.Response) -> str:
-        return self._clean(odata_answers.said_in(answer.content))
+        return self._clean(http_answers.said_in(answer.content))
 
     def _clean(self, text: str) -> str:
         return " ".join(cleared(text, self._session.secrets).split())[:300]

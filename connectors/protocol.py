@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from mappings.sources import Source
 
@@ -27,6 +27,13 @@ class Page:
     """Records in this page where the connector had to count them; None where it did not look."""
     declared: int | None = None
     """How many records the ERP said there are in all, where this page says so."""
+    restart: bool = False
+    """The walk began anew with this page: forget the pages of this read before it."""
+    same: str | None = None
+    """SHA-256 of the content without what the ERP makes anew for each answer (search ids, time
+    stamps); None where that is the whole content."""
+    after: str | None = None
+    """Where a read goes on behind this page (`Resumable`); None where this protocol cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,19 @@ class Connector(Protocol):
 
     def fetch(self, location: str) -> Iterator[bytes]:
         """The bytes of one document. Raises Refused (code `not_found`) where there is none."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A connector that can go on where another session of it was interrupted."""
+
+    def resume(self, source: Source, since: str | None, after: str) -> Generator[Page, None, End]:
+        """As `read`, behind the page that said `after`; the end speaks for all pages.
+
+        Raises SourceChanged or Misconfigured before the first page where the ERP has forgotten
+        the place: then the source is read from its beginning.
+        """
         ...
 
 

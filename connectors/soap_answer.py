@@ -6,17 +6,18 @@ largest cursor, holding no record. Must not keep bytes and must not read values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
+from connectors.formats.xml_feed import ENCODING_ERRORS, RecordFeed
 from connectors.formats.xml_paths import Segment, namespaces_of, record_path, segments
+from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch
 
 if TYPE_CHECKING:
     from mappings.sources import SoapSource
 
-_XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _ANSWER_DEPTH: Final = 3  # Envelope/Body/answer
 _FAULT: Final = Segment(None, "Fault")
 _CODE_PATHS: Final = ("faultcode", "{*}Code/{*}Subcode/{*}Value", "{*}Code/{*}Value")
@@ -27,8 +28,8 @@ class NotWholeError(Exception):
     """The answer is no well-formed XML document; its message says where it stops being one."""
 
 
-class ForbiddenError(Exception):
-    """The answer carries a DOCTYPE."""
+class EncodingError(Exception):
+    """The answer's bytes are not in the encoding that it declares."""
 
 
 @dataclass(slots=True)
@@ -40,13 +41,21 @@ class Answer:
     declared: str | None = None
     error: str | None = None
     error_text: str | None = None
+    pages: str | None = None
     cursor: str | None = None
     fault_code: str | None = None
     fault_text: str | None = None
+    children: set[str] = field(default_factory=set)
+    """Tags of the records' children, for what nobody knows yet."""
+    volatile: dict[str, str] = field(default_factory=dict)
+    """Path of an element that is made anew for each answer → its text."""
 
 
 class Scan:
-    """Feed it the bytes as they come, then `close` it. Raises NotWholeError and ForbiddenError."""
+    """Feed it the bytes as they come, then `close` it.
+
+    Raises NotWholeError, EncodingError, DoctypeError.
+    """
 
     def __init__(self, source: SoapSource) -> None:
         self.answer = Answer()
@@ -54,93 +63,105 @@ class Scan:
         self._record = record_path(source)
         above = self._record[:_ANSWER_DEPTH]
         self._itself = self._record == above
-        self._list: etree._Element | None = None
         named = {
             "token": source.page.response if source.page else None,
+            "pages": source.page.pages if source.page else None,
             "declared": source.count,
             "error": source.error,
             "error_text": source.error_text,
         }
-        self._wanted = {
-            name: above + segments(path, prefixes) for name, path in named.items() if path
-        }
-        self._cursor = None
-        if source.cursor:
-            self._cursor = "/".join(s.filter for s in segments(source.cursor, prefixes))
-        filters = {_FAULT.filter, *(path[-1].filter for path in self._wanted.values())}
-        if not self._itself:
-            filters.add(self._record[-1].filter)
-        self._parser = etree.XMLPullParser(
-            events=("end",),
-            tag=tuple(filters),
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=True,
-            remove_comments=True,
-            remove_pis=True,
+        self._wanted = {name: _absolute(path, source) for name, path in named.items() if path}
+        self._volatile = {path: _absolute(path, source) for path in source.volatile}
+        self._cursor = segments(source.cursor, prefixes) if source.cursor else ()
+        self._cursor_path = "/".join(segment.filter for segment in self._cursor)
+        asked = (*self._wanted.values(), *self._volatile.values())
+        inside = any(path[: len(self._record)] == self._record for path in asked)
+        self._named = frozenset(path[-1] for path in asked)
+        self._feed = RecordFeed(
+            self._record,
+            tags={_FAULT.filter, *(path[-1].filter for path in asked)},
+            # no shape of another page: `children` is to hold what this one has
+            wanted=None if inside else self._column,
         )
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         try:
-            self._parser.feed(data)
-            for _, element in self._parser.read_events():
-                self._look(element)
+            for found in self._feed.feed(data):
+                self._look(found)
         except etree.XMLSyntaxError as error:
-            raise NotWholeError(str(error.msg)) from None
+            raise _broken(error) from None
 
     def close(self) -> Answer:
         """What was found, once all bytes were fed."""
         try:
-            root = self._parser.close()
+            for found in (*self._feed.rest(), *self._feed.close()):
+                self._look(found)
         except etree.XMLSyntaxError as error:
-            raise NotWholeError(str(error.msg)) from None
-        if root.getroottree().docinfo.internalDTD is not None:
-            raise ForbiddenError
+            raise _broken(error) from None
         if self._itself:
             self.answer.records = 0 if self.answer.fault_code else 1
         return self.answer
 
-    def _look(self, element: etree._Element) -> None:
-        parent = element.getparent()
-        if parent is not None and not self._itself:
-            if parent is self._list and self._record[-1].matches(str(element.tag)):
-                self._count(element)
-                return
-            if len(self._record) > _ANSWER_DEPTH + 1 and not self._near(element, parent):
-                return
-        path = _path_of(element)
-        if not self._itself and _same(path, self._record):
-            self._list = parent
-            self._count(element)
+    def _look(self, found: etree._Element | Stretch) -> None:
+        if isinstance(found, Stretch):
+            self._count_all(found)
             return
+        parent = found.getparent()
+        if not self._itself:
+            if self._feed.is_record(found):
+                self._count(found)
+                self._feed.free(found)
+                return
+            if parent is not None and not self._near(found, parent):
+                return
+        path = _path_of(found)
         for name, wanted in self._wanted.items():
             if _same(path, wanted):
-                setattr(self.answer, name, _text(element))
+                setattr(self.answer, name, _text(found))
+        for name, wanted in self._volatile.items():
+            if _same(path, wanted):
+                self.answer.volatile[name] = _text(found) or ""
         if len(path) == _ANSWER_DEPTH and _FAULT.matches(path[-1]):
-            self.answer.fault_code = _first(element, _CODE_PATHS) or "unnamed"
-            self.answer.fault_text = _first(element, _TEXT_PATHS) or ""
+            self.answer.fault_code = _first(found, _CODE_PATHS) or "unnamed"
+            self.answer.fault_text = _first(found, _TEXT_PATHS) or ""
 
     def _near(self, element: etree._Element, parent: etree._Element) -> bool:
         """False for an element of the record's name inside a record: not worth its whole path."""
         tag = str(element.tag)
         if not self._record[-1].matches(tag) or self._record[-2].matches(str(parent.tag)):
             return True
-        return any(path[-1].matches(tag) for path in self._wanted.values())
+        return any(segment.matches(tag) for segment in self._named)
+
+    def _column(self, tag: str) -> int | None:
+        """The cursor is the one text of a record that is asked for."""
+        if not self._cursor or not self._cursor[0].matches(tag):
+            return SKIP
+        return 0 if len(self._cursor) == 1 else None
 
     def _count(self, record: etree._Element) -> None:
         self.answer.records += 1
-        if self._cursor is not None:
-            found = record.find(self._cursor)
-            text = _text(found) if found is not None else None
-            if text and (self.answer.cursor is None or later(text, self.answer.cursor)):
-                self.answer.cursor = text
-        parent = record.getparent()
-        record.clear(keep_tail=False)
-        if parent is not None:
-            while record.getprevious() is not None:
-                del parent[0]
+        self.answer.children.update(str(child.tag) for child in record)
+        if self._cursor:
+            found = record.find(self._cursor_path)
+            self._move(_text(found) if found is not None else None)
+
+    def _count_all(self, stretch: Stretch) -> None:
+        self.answer.records += len(stretch.rows)
+        self.answer.children.update(stretch.shape.tags)
+        for column in stretch.columns().values():
+            for text in column.unique().to_pylist():
+                self._move(text and text.strip())
+
+    def _move(self, text: str | None) -> None:
+        if text and (self.answer.cursor is None or later(text, self.answer.cursor)):
+            self.answer.cursor = text
+
+
+def _broken(error: etree.XMLSyntaxError) -> NotWholeError | EncodingError:
+    line, column = error.position
+    said = f"{error.msg}, line {line}, column {column}"
+    return EncodingError(said) if error.code in ENCODING_ERRORS else NotWholeError(said)
 
 
 def later(text: str, other: str) -> bool:
@@ -148,6 +169,14 @@ def later(text: str, other: str) -> bool:
     if text.isdecimal() and other.isdecimal():
         return int(text) > int(other)
     return text > other
+
+
+def _absolute(path: str, source: SoapSource) -> tuple[Segment, ...]:
+    """From the document's root: a path that begins with `/` at the envelope, else in the answer."""
+    prefixes = namespaces_of(source)
+    if path.startswith("/"):
+        return (Segment(None, "Envelope"), *segments(path[1:], prefixes))
+    return record_path(source)[:_ANSWER_DEPTH] + segments(path, prefixes)
 
 
 def _path_of(element: etree._Element) -> list[str]:
@@ -167,7 +196,7 @@ def _same(path: list[str], wanted: tuple[Segment, ...]) -> bool:
 
 
 def _text(element: etree._Element) -> str | None:
-    if element.get(_XSI_NIL) in ("true", "1"):
+    if element.get(XSI_NIL) in ("true", "1"):
         return None
     return (element.text or "").strip() or None
 

@@ -53,6 +53,10 @@ class Wording:
         self._id = connection.id
         self._secrets = sorted(connection.secrets, key=len, reverse=True)
 
+    def hide(self, secret: str) -> None:
+        """Never show this either: a session's token."""
+        self._secrets = sorted({*self._secrets, secret}, key=len, reverse=True)
+
     def clean(self, text: str) -> str:
         """The ERP's own words: one line, short, no secret."""
         for secret in self._secrets:
@@ -83,9 +87,8 @@ class Wording:
         """The error for a SOAP fault; `at` is the ERP's clock, for the skew."""
         said = f"{operation}: {code}: {text}"
         if _CLOCK.search(code):
-            skew = f"{abs((datetime.now(UTC) - at).total_seconds()):.0f} s" if at else "unknown"
             return Misconfigured(
-                f"{self.clean(said)}; our clocks differ by {skew}",
+                f"{self.clean(said)}; our clocks differ by {_skew(at)}",
                 erp=self.erp,
                 code="auth_clock",
                 remedy="Set both clocks by a time server.",
@@ -154,18 +157,27 @@ class Wording:
                 remedy=f'Correct `endpoint` of connection "{self._id}".',
             )
         xml = "xml" in media_type and "html" not in media_type
-        if media_type.startswith("multipart/"):
+        related = media_type.startswith("multipart/related") and "boundary=" in media_type
+        if media_type.startswith("multipart/") and not related:
             return Misconfigured(
-                f"{said}: the answer is {media_type}, attachments are not understood",
+                f"{said}: the answer is {media_type}",
                 erp=self.erp,
                 code="media_type",
-                remedy="Ask the ERP's owner to answer without MTOM.",
+                remedy="Ask the ERP's owner to answer in XML or as multipart/related (MTOM).",
             )
         if status in (200, 202, 400, 500) and xml:
             return None
         if status >= 500 or not xml:  # noqa: PLR2004  server errors
             return self.broken(f"{said} with {media_type or 'no media type'}", "unavailable")
         return Misconfigured(said, erp=self.erp, code="http")
+
+
+def _skew(at: datetime | None) -> str:
+    """How far the ERP's clock is from ours, by its answer's Date."""
+    if at is None:
+        return "an unknown time"
+    ahead = (at - datetime.now(UTC)).total_seconds()
+    return f"{abs(ahead):.0f} s (theirs is {'ahead' if ahead > 0 else 'behind'})"
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

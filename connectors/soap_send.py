@@ -17,10 +17,12 @@ from typing import Any, Final, Self
 import httpx
 from lxml import etree
 
+from connectors import tls
 from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, element_texts, elements_at, kept_headers
 from connectors.soap_faults import SessionExpiredError, Wording, http_date, retry_after
+from connectors.soap_sign_in import sign_in_of
 from connectors.soap_wsdl import Wsdl
 from mappings.connection import Connection
 from mappings.errors import (
@@ -59,13 +61,24 @@ class SoapSender:
         self._budget = budget
         self._words = Wording(connection, erp)
         folder = connection.extra.get("wsdl_cache")
-        self._wsdl = Wsdl(connection, erp, Path(folder) if folder else cache)
+        sign_in = sign_in_of(connection, erp)
+        if sign_in.session is not None:
+            raise Misconfigured(
+                "messages cannot be sent through a session log-in",
+                erp=erp,
+                code="sign_in",
+                remedy=f'Choose another `sign_in` for the sending connection "{connection.id}".',
+            )
         connect = min(_CONNECT_SECONDS, target.timeout_seconds)
         self._http = httpx.Client(
             timeout=httpx.Timeout(target.timeout_seconds, connect=connect),
+            verify=tls.client_context(connection),
+            auth=sign_in.auth,
             follow_redirects=False,
             limits=httpx.Limits(keepalive_expiry=2.0),  # an old connection may be half closed
         )
+        cached = Path(folder) if folder else cache
+        self._wsdl = Wsdl(connection, erp, cached, sign_in, self._http)
 
     def __enter__(self) -> Self:
         return self

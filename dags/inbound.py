@@ -1,5 +1,8 @@
 """One DAG per (ERP, feed): pull, load, reconcile, on the feed's schedule. Follows the mappings.
 
+A delta feed whose cursor misses something has a second one, `<erp>__<feed>__sweep`: the same three
+steps over a full read.
+
 A task's process parses this file again, asking for one DAG: then only that one is made.
 A mapping that cannot be read becomes one DAG that fails every hour, at once for the first time,
 with the mapping's faults as its error: an exception here would be shown as an import error of
@@ -31,6 +34,7 @@ from mappings.feeds import FEEDS
 from mappings.reading import MappingSet, read_mappings
 from mappings.settings import Settings
 from mappings.spec import ErpMapping
+from mappings.trust import sweep_schedule
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,24 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
     return dag
 
 
+def sweep_dag(erp: ErpMapping, feed_name: str, cron: str) -> DAG:
+    """The DAG that makes up for what a feed's cursor misses."""
+    with DAG(
+        dag_id=pages.sweep_dag_id(erp.erp, feed_name),
+        description=f"{erp.title or erp.erp}: {feed_name} as a whole, compared with the portal",
+        schedule=CronTriggerTimetable(cron, timezone=erp.time_zone, run_immediately=timedelta(0)),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": erp.owner, **_PATIENT},
+        tags=[*pages.tags(erp.erp, feed_name, erp.feeds[feed_name]), "sweep"],
+        doc_md=pages.sweep_page(erp, feed_name),
+    ) as dag:
+        # as above: each call stands for the value that it will return
+        loaded = load(pull_sweep(erp.erp, feed_name))  # pyright: ignore[reportArgumentType]
+        reconcile(loaded)  # pyright: ignore[reportArgumentType]
+    return dag
+
+
 def broken_dag(name: str, error: Misconfigured) -> DAG:
     """The red DAG of a mapping that cannot be read."""
     with DAG(
@@ -90,6 +112,10 @@ def inbound_dags(found: MappingSet, only: str | None = None) -> dict[str, DAG]:
             if only is None or only == pages.dag_id(name, feed_name):
                 dag = inbound_dag(erp, feed_name)
                 dags[dag.dag_id] = dag
+            cron = sweep_schedule(erp, feed_name)
+            if cron is not None and only in (None, pages.sweep_dag_id(name, feed_name)):
+                dag = sweep_dag(erp, feed_name, cron)
+                dags[dag.dag_id] = dag
     for name, error in found.broken.items():
         if only is None or only == pages.broken_dag_id(name):
             dag = broken_dag(name, error)
@@ -110,6 +136,22 @@ def pull(erp: str, feed: str) -> int:
         _skip(str(reason))
     if batch_id is None:
         _skip(f"{erp}/{feed}: another process is at it, and will go once more for us")
+    return batch_id
+
+
+@task
+def pull_sweep(erp: str, feed: str) -> int:
+    """Take the changes, then land everything; returns the batch's id. Skipped as `pull` is."""
+    from sync.context import Context  # noqa: PLC0415 - heavy
+    from sync.feed import pull_sweep as pull_whole  # noqa: PLC0415 - heavy
+
+    try:
+        with Context.open(Settings.read()) as context:
+            batch_id = pull_whole(context, erp, feed, cause="schedule")
+    except NotNow as reason:
+        _skip(str(reason))
+    if batch_id is None:
+        _skip(f"{erp}/{feed}: another process is at it; the next sweep looks again")
     return batch_id
 
 
@@ -141,7 +183,7 @@ def reconcile(loaded: dict[str, Any]) -> None:
         _skip(f"run {run_id} is held: `waybill run {run_id}` says why")
     # every running task has its DAG
     dag = get_current_context()["dag"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-    erp, feed = dag.dag_id.rsplit("__", 1)
+    erp, feed = dag.dag_id.removesuffix("__sweep").rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
             if row["agrees"] is False:

@@ -13,9 +13,10 @@ from typing import Any
 from mappings.errors import WaybillError
 from mappings.feeds import FEEDS
 from mappings.messages import KINDS
-from mappings.sources import ODataSource, SftpSource, Source
+from mappings.sources import ODataSource, RestSource, SftpSource, Source
 from mappings.spec import ErpMapping, FeedMapping
 from mappings.targets import ODataTarget, SftpTarget, Target
+from mappings.trust import MISSES, sweep_schedule
 from mappings.vocabulary import Feed, Guards
 
 _REJECTED = "more than {rejected_share} of the records are rejected, and at least {rejected_least}"
@@ -31,6 +32,11 @@ _EMPTY = "a complete extract is empty"
 def dag_id(erp: str, feed: str) -> str:
     """The one name of a feed's DAG."""
     return f"{erp}__{feed}"
+
+
+def sweep_dag_id(erp: str, feed: str) -> str:
+    """The DAG that reads a delta feed as a whole and compares."""
+    return f"{dag_id(erp, feed)}__sweep"
 
 
 def broken_dag_id(erp: str) -> str:
@@ -122,6 +128,8 @@ def source_line(source: Source) -> str:
         return f"`{source.files}` ({source.format.kind}) by SFTP"
     if isinstance(source, ODataSource):
         return f"entity set `{source.entity}` by OData"
+    if isinstance(source, RestSource):
+        return f"`{source.path}` by REST"
     return f"operation `{source.operation}` by SOAP"
 
 
@@ -147,6 +155,7 @@ def feed_page(erp: ErpMapping, feed_name: str) -> str:
 | Source | {source_line(mapping.source)}; connection `{erp.connection}` |
 | Sends | {mode} |
 | Schedule | `{schedule(feed, mapping)}` in {erp.time_zone} |
+| Sweep | {_sweep_line(erp, feed_name)} |
 | Promise | late when nothing was confirmed for {_duration(feed.promise_minutes)} |
 | Tables | {", ".join(f"`portal.{name}`" for name in given)} |
 | Requires | {waits} |
@@ -169,6 +178,37 @@ ERP and the next batch takes them, or correct the mapping and `waybill replay BA
 """
 
 
+def sweep_page(erp: ErpMapping, feed_name: str) -> str:
+    """The page of a feed's sweep: why there is one, and where what it finds is shown."""
+    mapping = erp.feeds[feed_name]
+    lines = [f"- `{miss}`: {MISSES[miss].says}" for miss in mapping.misses]
+    why = "\n".join(lines) or "- nothing that the mapping names; it asks for the sweep all the same"
+    return f"""### {erp.title or erp.erp}: sweep of {feed_name}
+
+The feed sends changes since a cursor, and a cursor can miss things. This DAG takes the changes
+first, then reads everything and compares it with the portal. What then still differs, the deltas
+had missed: it is written, and counted.
+
+Its cursor misses:
+
+{why}
+
+| | |
+|---|---|
+| Source | {source_line(mapping.source)}; connection `{erp.connection}` |
+| Schedule | `{sweep_schedule(erp, feed_name)}` in {erp.time_zone} |
+| Ask | {erp.owner} |
+
+`waybill feeds {erp.erp}` shows what the last sweep found; `waybill sync {erp.erp} {feed_name}
+--sweep` runs one now. The guards are those of the feed: `waybill check {erp.erp}` tries it.
+
+**When it finds much** the cursor is worse than the mapping says: add the word to `misses`, widen
+`overlap_minutes`, or read the feed as a snapshot.
+
+**A batch is held when** it would be held on any other day: see `{dag_id(erp.erp, feed_name)}`.
+"""
+
+
 def broken_page(erp: str, error: WaybillError) -> str:
     """The page of a mapping that cannot be read: every fault in it."""
     return f"""### The mapping of {erp} cannot be read
@@ -183,6 +223,14 @@ None of its feeds runs until it is corrected; all other ERPs do.
 
 `waybill check {erp}` says the same. Once the file is right, this DAG goes and the feeds come back.
 """
+
+
+def _sweep_line(erp: ErpMapping, feed_name: str) -> str:
+    mapping = erp.feeds[feed_name]
+    cron = sweep_schedule(erp, feed_name)
+    if cron is None:
+        return "none: every pull compares everything" if mapping.mode == "snapshot" else "none"
+    return f"`{cron}`; the cursor misses {', '.join(mapping.misses) or 'nothing that is known'}"
 
 
 def _is_given(feed: Feed, mapping: FeedMapping, part: str) -> bool:

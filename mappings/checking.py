@@ -11,14 +11,33 @@ import re
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mappings.credit_rules import CreditRules
 from mappings.lines import Place, Tree
+from mappings.live import Live, LiveAsk
 from mappings.meaning import Fault, meaning_faults, near
 from mappings.messages import KINDS
 from mappings.outbound import AnswerMapping, Outbound, OutField, OutLines, Retry
-from mappings.sources import ODataSource, SftpSource, SoapSource
+from mappings.pricing import Pricing
+from mappings.sources import ODataSource, RestSource, SftpSource, SoapSource
+from mappings.sources.rest import (
+    Each,
+    LinkPaging,
+    NumberPaging,
+    OffsetPaging,
+    RestErrors,
+    TokenPaging,
+)
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
-from mappings.spec import ErpMapping, FeedMapping, FieldMapping, GuardsOverride, PartMapping, Scope
+from mappings.spec import (
+    ErpMapping,
+    FeedMapping,
+    FieldMapping,
+    GuardsOverride,
+    Limits,
+    PartMapping,
+    Scope,
+)
 from mappings.targets import (
     NativeKey,
     ODataFind,
@@ -28,20 +47,43 @@ from mappings.targets import (
     SoapFind,
     SoapTarget,
 )
+from mappings.webhooks import Subscribing, Webhooks
 
 _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
     "odata": ODataSource,
+    "rest": RestSource,
     "sftp": SftpSource,
+    "files": SftpSource,
 }
 _FORMATS: dict[str, type[BaseModel]] = {"csv": CsvFormat, "xml": XmlFormat}
+_LISTED: dict[str, type[BaseModel]] = {
+    "fields": FieldMapping,
+    "feeds": FeedMapping,
+    "parts": PartMapping,
+    "live": LiveAsk,
+}
 _NESTED: dict[str, type[BaseModel]] = {
     "version": FieldMapping,
     "parent": FieldMapping,
     "scope": Scope,
     "guards": GuardsOverride,
+    "limits": Limits,
     "page": SoapPaging,
     "trailer": Trailer,
+    "pricing": Pricing,
+    "live": Live,
+    "credit": CreditRules,
+    "webhooks": Webhooks,
+    "subscribe": Subscribing,
+    "errors": RestErrors,
+    "each": Each,
+}
+_PAGING: dict[str, type[BaseModel]] = {
+    "offset": OffsetPaging,
+    "page": NumberPaging,
+    "cursor": TokenPaging,
+    "link": LinkPaging,
 }
 _WORDS: dict[str, str] = {
     "literal['absent']": "is no mapping of a field. Write `absent`, {from: PATH} or {const: TEXT}.",
@@ -143,12 +185,13 @@ def _words(place: Place, tree: Tree) -> list[str]:
     above = str(place[-2]) if len(place) > 1 else ""
     if place and place[0] in _OUTWARD:
         model = _outward(place, tree)
-    elif above in ("fields", "feeds", "parts"):
-        model = {"fields": FieldMapping, "feeds": FeedMapping, "parts": PartMapping}[above]
-    elif last in ("source", "format"):
+    elif above in _LISTED:
+        model = _LISTED[above]
+    elif last in ("source", "format", "page"):
         here = _at(place, tree)
-        tag = here.get("protocol", here.get("kind")) if isinstance(here, dict) else None
-        model = {**_SOURCES, **_FORMATS}.get(str(tag))
+        tags = ("protocol", "kind", "by")
+        tag = next((here[t] for t in tags if t in here), None) if isinstance(here, dict) else None
+        model = {**_SOURCES, **_FORMATS, **_PAGING}.get(str(tag)) or _NESTED.get(last)
     elif place:
         model = _NESTED.get(last)
     if model is None:

@@ -33,7 +33,7 @@ LIBRARIES = (
 JUDGING = ("connectors/formats", "transforms", "quality", "mappings")
 """Folders whose Python source decides what becomes of a record."""
 
-_WHEN = {"schedule", "overlap_minutes", "defer_days"}
+_WHEN = {"schedule", "misses", "sweep", "overlap_minutes", "defer_days"}
 
 
 def fingerprint(erp: ErpMapping, feed_name: str, *, root: Path | None = None) -> str:

@@ -10,17 +10,21 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import cast
 
 from pydantic import ValidationError
 
+from mappings.asks import ASKS
 from mappings.chains import chain_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
+from mappings.live import What
 from mappings.outbound_meaning import AnswerField, outbound_faults
 from mappings.schedule import cron_fault, window_fault, zone_fault
 from mappings.spec import FieldMapping
 from mappings.steps import ACCEPTED, STEPS, Kind
+from mappings.trust import NEVER
 from mappings.vocabulary import Feed, Field, Part
 
 _VERSION = Field("version", "instant", "-", "instant of the last change")
@@ -45,6 +49,7 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
     for index, window in enumerate(_list(tree.get("windows"))):
         if isinstance(window, str) and (said := window_fault(window)):
             yield Fault(("windows", index), f"{said}.")
+    yield from _limits(_dict(tree.get("limits")))
     yield from _refers(tree.get("refers"), ("refers",))
     lookups = _dict(tree.get("lookups"))
     for name, raw in _dict(tree.get("feeds")).items():
@@ -55,6 +60,7 @@ def meaning_faults(tree: Mapping[str, Tree], stem: str) -> Iterator[Fault]:
             yield from _feed(
                 FEEDS[name], raw, place, lookups, zone if isinstance(zone, str) else None
             )
+    yield from _now(tree, lookups)
     for found in outbound_faults(tree, lookups):
         if isinstance(found, AnswerField):
             yield from _field(found.field, found.given, found.place, lookups)
@@ -74,6 +80,7 @@ def _feed(
     schedule = raw.get("schedule")
     if isinstance(schedule, str) and (said := cron_fault(schedule, zone)):
         yield Fault((*place, "schedule"), f"{said}.")
+    yield from _trust(raw, place, zone)
     yield from _refers(raw.get("refers"), (*place, "refers"))
     yield from _guards(raw.get("guards"), (*place, "guards"))
     main = feed.part(feed.main)
@@ -98,6 +105,20 @@ def _feed(
             yield from _part(part, given, here, lookups)
 
 
+def _trust(raw: dict[str, Tree], place: Place, zone: str | None) -> Iterator[Fault]:
+    """What a delta misses, and when a sweep makes up for it."""
+    if raw.get("mode") == "snapshot":
+        for word in ("misses", "sweep"):
+            if word in raw:
+                yield Fault(
+                    (*place, word), f"a snapshot reads everything each time. Remove `{word}`."
+                )
+        return
+    sweep = raw.get("sweep")
+    if isinstance(sweep, str) and sweep != NEVER and (said := cron_fault(sweep, zone)):
+        yield Fault((*place, "sweep"), f"{said}; or write `never`.")
+
+
 def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
     """A child is read inside its root's records, or has a source and says how it names its root."""
     has = {word for word in ("source", "records", "parent") if word in raw}
@@ -112,6 +133,35 @@ def _where(part: Part, raw: dict[str, Tree], place: Place) -> Iterator[Fault]:
             f"needs either `records` (inside the record of {part.parent}) or both `source` and "
             f"`parent` (how it names its {part.parent}).",
         )
+
+
+def _now(tree: Mapping[str, Tree], lookups: dict[str, Tree]) -> Iterator[Fault]:
+    """What belongs to the real-time lane: what is asked live, and what an ERP calls us about."""
+    for name, raw in _dict(tree.get("live")).items():
+        if name in ASKS and isinstance(raw, dict):
+            yield from _ask(name, raw, ("live", name), lookups)
+    feeds = _dict(tree.get("feeds"))
+    for resource, feed in _dict(_dict(tree.get("webhooks")).get("feeds")).items():
+        if isinstance(feed, str) and feed not in feeds:
+            here: Place = ("webhooks", "feeds", resource)
+            yield Fault(here, f"this mapping has no feed {feed!r}{near(feed, feeds)}")
+
+
+def _ask(
+    name: str, raw: dict[str, Tree], place: Place, lookups: dict[str, Tree]
+) -> Iterator[Fault]:
+    ask = ASKS[cast("What", name)]
+    if _dict(raw.get("source")).get("protocol") == "sftp":
+        yield Fault((*place, "source"), "files cannot be asked. Write `absent`.")
+    known = [key.name for key in ask.keys]
+    given = _dict(raw.get("parameters"))
+    for theirs, ours in given.items():
+        if isinstance(ours, str) and ours not in known:
+            yield Fault((*place, "parameters", theirs), f"unknown key {ours!r}{near(ours, known)}")
+    for key in ask.keys:
+        if key.name in ask.needed and key.name not in given.values():
+            yield Fault((*place, "parameters"), f"must ask for {key.name} ({key.meaning}).")
+    yield from _part(ask.part, raw, place, lookups)
 
 
 def _part(
@@ -221,6 +271,17 @@ def _guards(raw: Tree | None, place: Place) -> Iterator[Fault]:
             continue
         if not inside:
             yield Fault((*place, name), f"must be a share between 0 and 1, not {text}.")
+
+
+def _limits(raw: dict[str, Tree]) -> Iterator[Fault]:
+    reserve, concurrent = str(raw.get("reserve", "0")), str(raw.get("concurrent", ""))
+    if not reserve.isdecimal() or int(reserve) == 0:
+        return
+    if not concurrent or (concurrent.isdecimal() and int(reserve) >= int(concurrent)):
+        yield Fault(
+            ("limits", "reserve"),
+            "must be less than `concurrent`: else the feeds would never get a turn.",
+        )
 
 
 def _refers(raw: Tree | None, place: Place) -> Iterator[Fault]:

@@ -24,6 +24,9 @@ FERNET_KEY = "fernet_key"
 JWT_SECRET = "jwt_secret"  # noqa: S105 - a file's name
 API_SECRET_KEY = "api_secret_key"  # noqa: S105 - as above
 PASSWORDS_FILE = "passwords.json"
+GATEWAY_TOKENS = "gateway_tokens.json"
+GATEWAY_ROLES = ("portal", "metrics")
+WEBHOOK_KEY = "webhook_key"
 AIRFLOW_USERS = ("admin", "ops", "auditor")
 CONNECTION_FIELDS = frozenset(
     {"conn_type", "description", "host", "login", "password", "port", "schema", "extra"}
@@ -80,6 +83,10 @@ def make_home(settings: Settings) -> None:
             {user: secrets.token_urlsafe(15) for user in AIRFLOW_USERS}
         ),
     }
+    makers[GATEWAY_TOKENS] = lambda: json.dumps(
+        {role: secrets.token_urlsafe(32) for role in GATEWAY_ROLES}
+    )
+    makers[WEBHOOK_KEY] = lambda: secrets.token_urlsafe(48)
     with locked(settings.secrets / ".lock"):
         for name, make in makers.items():
             path = settings.secrets / name
@@ -97,6 +104,12 @@ def airflow_password(settings: Settings, user: str = "admin") -> str:
         raise Misconfigured(
             f"Airflow has no user {user!r}", remedy=f"Its users are {', '.join(AIRFLOW_USERS)}."
         ) from None
+
+
+def gateway_tokens(settings: Settings) -> dict[str, str]:
+    """Role (`portal`, `metrics`) → its token for the gateway."""
+    found: dict[str, str] = json.loads(settings.secret(GATEWAY_TOKENS))
+    return found
 
 
 def read_connections(settings: Settings) -> dict[str, dict[str, Any] | str]:

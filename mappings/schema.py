@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mappings.asks import ASKS
 from mappings.feeds import FEEDS, PARTS
 from mappings.messages import KINDS
 from mappings.out_steps import OUT_STEPS
@@ -36,6 +37,7 @@ def schema() -> dict[str, Any]:
     for part in PARTS.values():
         words[f"fields of {part.name}"] = _fields(part)
     plain_feed, plain_part = words.pop("FeedMapping"), words.pop("PartMapping")
+    plain_ask = words.pop("LiveAsk")
     for feed in FEEDS.values():
         words[f"feed {feed.name}"] = _feed(feed, plain_feed)
         for part in feed.parts:
@@ -52,6 +54,15 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {name: {"$ref": f"#/$defs/feed {name}"} for name in FEEDS},
+    }
+    for name, ask in ASKS.items():
+        words[f"live {name}"] = {
+            **plain_ask,
+            "description": ask.part.meaning,
+            "properties": {**plain_ask["properties"], "fields": _fields(ask.part)},
+        }
+    words["Live"]["properties"] = {
+        name: {"anyOf": [{"$ref": f"#/$defs/live {name}"}, {"const": "absent"}]} for name in ASKS
     }
     _outbound(whole)
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"

@@ -33,7 +33,10 @@ class Settings:
     `home` holds everything that a run writes and a backup needs beside the database.
     `database_url` is None where the embedded PostgreSQL is used.
     `landing` is an fsspec URL, or a folder's path as text.
+    `gateway_url` is where ERPs reach the gateway, None where none does.
     `mappings` are folders with one `<erp>.yaml` per ERP; later folders add to earlier ones.
+    `audit_anchors` are fsspec URLs or folders where the head of the audit's chain is written
+    down; only one outside this machine proves anything against whoever owns it.
     """
 
     home: Path
@@ -41,6 +44,8 @@ class Settings:
     mappings: tuple[Path, ...]
     database_url: str | None = None
     airflow_home: Path = REPOSITORY
+    audit_anchors: tuple[str, ...] = ()
+    gateway_url: str | None = None
 
     @classmethod
     def read(
@@ -83,12 +88,20 @@ class Settings:
             mappings=folders,
             database_url=url,
             airflow_home=_path(env.get("AIRFLOW_HOME") or REPOSITORY),
+            audit_anchors=tuple((env.get("WAYBILL_AUDIT_ANCHORS") or "").split())
+            or (str(chosen_home / "anchors"),),
+            gateway_url=env.get("WAYBILL_GATEWAY_URL") or None,
         )
 
     @property
     def logs(self) -> Path:
         """Folder of all log files: ours, the database's, Airflow's."""
         return self.home / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of what describes the ERPs (pinned WSDLs); what is deleted is fetched again."""
+        return self.home / "cache"
 
     @property
     def secrets(self) -> Path:
@@ -112,9 +125,12 @@ class Settings:
             "WAYBILL_LANDING": self.landing,
             "WAYBILL_MAPPINGS": os.pathsep.join(str(folder) for folder in self.mappings),
             "AIRFLOW_HOME": str(self.airflow_home),
+            "WAYBILL_AUDIT_ANCHORS": " ".join(self.audit_anchors),
         }
         if self.database_url is not None:
             env["WAYBILL_DATABASE_URL"] = self.database_url
+        if self.gateway_url is not None:
+            env["WAYBILL_GATEWAY_URL"] = self.gateway_url
         return env
 
     def secret(self, name: str) -> str:

@@ -12,10 +12,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.credit_rules import CreditRules
 from mappings.fields import FieldMapping
+from mappings.live import Live
 from mappings.outbound import Outbound
+from mappings.pricing import Pricing
 from mappings.sources import Source
 from mappings.sources.base import Strict
+from mappings.webhooks import Webhooks
 
 __all__ = [
     "Absent",
@@ -28,6 +32,8 @@ __all__ = [
 ]
 
 Absent = Literal["absent"]
+Miss = Literal["null_stamps", "silent_changes", "deletions", "late_commits"]
+"""What a cursor can miss; `mappings/trust.py` says what follows from each."""
 
 
 class PartMapping(Strict):
@@ -90,10 +96,39 @@ class FeedMapping(Strict):
         default_factory=dict, description="part name to the ERP whose keys references to it use"
     )
     guards: GuardsOverride = Field(default_factory=GuardsOverride)
-    overlap_minutes: int = Field(
-        10, ge=0, description="how far behind its cursor a delta starts again"
+    misses: tuple[Miss, ...] = Field(
+        (), description="what this delta's cursor does not see; a sweep makes up for it"
+    )
+    sweep: str | None = Field(
+        None,
+        description="cron of the compensating sweep, or never; default: as often as `misses` needs",
+    )
+    overlap_minutes: int | None = Field(
+        None,
+        ge=0,
+        description="how far behind its cursor a delta starts again; default 10, and 60 where "
+        "`misses` names late_commits",
     )
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
+
+
+class Limits(Strict):
+    """What one ERP account allows, all feeds and both lanes together. A word left out: no limit."""
+
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="requests in any minute, wherever it begins"
+    )
+    concurrent: int | None = Field(default=None, ge=1, description="requests under way at once")
+    reserve: int = Field(
+        default=0,
+        ge=0,
+        description="of `concurrent`: kept for orders and live questions, not for feeds",
+    )
+    errors_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        description="refused requests (4xx) per endpoint and hour before no more are sent",
+    )
 
 
 class ErpMapping(Strict):
@@ -110,9 +145,18 @@ class ErpMapping(Strict):
     windows: tuple[str, ...] = Field(
         (), description="hours without service, local, e.g. 02:00-02:30"
     )
+    limits: Limits = Field(default_factory=Limits)
     refers: dict[str, str] = Field(default_factory=dict, description="default for all feeds")
     lookups: dict[str, dict[str, str]] = Field(default_factory=dict)
+    pricing: Pricing = Field(
+        Pricing(), description="how its conditions make a price: policy, breaks, units, rounding"
+    )
     feeds: dict[str, FeedMapping]
+    live: Live = Field(default_factory=Live, description="what it can be asked at once")
+    credit: CreditRules = Field(
+        default=CreditRules(), description="when an order is let through on credit"
+    )
+    webhooks: Webhooks | None = Field(None, description="how it calls us")
     orders: Outbound | None = Field(None, description="how it takes orders; without it: none")
     order_cancels: Outbound | None = None
     customer_updates: Outbound | None = None

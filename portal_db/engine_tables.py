@@ -68,6 +68,8 @@ batch = Table(
     _now("pulled_at"),
     Column("server_at", DateTime(timezone=True)),
     Column("superseded_by", BigInteger()),
+    Column("sweep", Text(), comment="why a delta feed was read as a whole; NULL: it was not"),
+    Column("read_seconds", Numeric(12, 3), comment="from the beginning of the pull to its seal"),
     CheckConstraint(
         "state IN ('pulling','landed','applied','held','superseded','refused','abandoned')",
         name="state",
@@ -92,6 +94,8 @@ batch_page = Table(
         "records", BigInteger(), comment="root records as the connector or the load counted them"
     ),
     Column("first_record_no", BigInteger(), comment="known once the batch has been read"),
+    Column("declared", BigInteger(), comment="records in all, where the page says so"),
+    Column("going_on", JSONB(), comment="where an interrupted pull goes on behind this page"),
     schema="sync",
 )
 
@@ -302,19 +306,6 @@ incident = Table(
     comment="One a guard and feed until a batch passes; newer held batches join it.",
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", BigInteger(), Identity(always=True), primary_key=True),
-    _now("at"),
-    Column("actor", Text(), nullable=False),
-    Column("action", Text(), nullable=False),
-    Column("subject", Text(), nullable=False),
-    Column("detail", JSONB()),
-    schema="sync",
-    comment="What people did. Append-only.",
-)
-
 feed_promise = Table(
     "feed_promise",
     metadata,
@@ -324,4 +315,10 @@ feed_promise = Table(
     comment="How old a feed may be before it counts as late; written by the migrations' end.",
 )
 
-from portal_db import order_tables as _order_tables  # noqa: E402, F401  makes the metadata whole
+# what makes `metadata` whole
+import portal_db.audit_tables
+import portal_db.budget_tables
+import portal_db.gateway_tables
+import portal_db.order_tables
+import portal_db.price_tables
+import portal_db.sweep_tables

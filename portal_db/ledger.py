@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, LiteralString
 
 import psycopg
@@ -45,6 +46,9 @@ class Batch:
     pulled_at: datetime
     server_at: datetime | None
     superseded_by: int | None
+    sweep: str | None
+    """Why a delta feed was read as a whole; None: it was not."""
+    read_seconds: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,13 @@ def begin_batch(
     scope: dict[str, Any] | None,
     cursor_from: str | None,
     mapping_sha256: str,
+    sweep: str | None = None,
 ) -> int:
     """Draw the id of a new batch; ids order the batches of one feed."""
     row = connection.execute(
-        "INSERT INTO sync.batch (erp, feed, mode, scope_key, scope, cursor_from, mapping_sha256) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (erp, feed, mode, scope_key, json.dumps(scope), cursor_from, mapping_sha256),
+        "INSERT INTO sync.batch (erp, feed, mode, scope_key, scope, cursor_from, mapping_sha256, "
+        "sweep) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (erp, feed, mode, scope_key, json.dumps(scope), cursor_from, mapping_sha256, sweep),
     ).fetchone()
     return int(row[0])  # pyright: ignore[reportOptionalSubscript]  RETURNING gives a row
 
@@ -113,6 +118,7 @@ def batch_landed(
     documents: int = 0,
 ) -> None:
     """The bytes are safe: record where they lie and what proves them whole."""
+    connection.execute("DELETE FROM sync.batch_page WHERE batch_id = %s", (batch_id,))
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO sync.batch_page (batch_id, page, part, name, file, sha256, bytes, "
@@ -125,7 +131,8 @@ def batch_landed(
     connection.execute(
         "UPDATE sync.batch SET state = 'landed', cursor_to = %s, complete = %s, "
         "complete_reason = %s, landing = %s, content_sha256 = %s, manifest_sha256 = %s, "
-        "pages = %s, bytes = %s, server_at = %s, documents = %s WHERE id = %s",
+        "pages = %s, bytes = %s, server_at = %s, documents = %s, state_reason = NULL, "
+        "read_seconds = extract(epoch FROM clock_timestamp() - pulled_at) WHERE id = %s",
         (
             cursor_to,
             complete,
@@ -345,6 +352,17 @@ def interrupted_runs(connection: psycopg.Connection[Any], erp: str, feed: str) -
         (erp, feed),
     ).fetchall()
     return [int(n) for (n,) in rows]
+
+
+def changed_since(connection: psycopg.Connection[Any], erp: str, feed: str, run_id: int) -> bool:
+    """Has a later run of this feed written a row?"""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM sync.run r WHERE r.erp = %s AND r.feed = %s AND r.id > %s "
+        "AND r.state = 'done' AND EXISTS (SELECT FROM sync.run_part p WHERE p.run_id = r.id "
+        "AND p.inserted + p.updated + p.deleted > 0))",
+        (erp, feed, run_id),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def run_counts(connection: psycopg.Connection[Any], run_id: int) -> dict[str, Counts]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from mappings.connection import Connection
 from mappings.errors import Misconfigured
@@ -29,7 +30,7 @@ def resolve(settings: Settings, connection_id: str) -> Connection:
     text = environment_variable(variable)
     if text is not None:
         fields = _from_json(text, variable) if text.lstrip().startswith("{") else _from_uri(text)
-        return _connection(connection_id, fields, variable)
+        return _with_tokens(_connection(connection_id, fields, variable), settings)
     known = read_connections(settings)
     if connection_id not in known:
         near = difflib.get_close_matches(connection_id, known, n=1)
@@ -41,7 +42,14 @@ def resolve(settings: Settings, connection_id: str) -> Connection:
         )
     found = known[connection_id]
     fields = _from_uri(found) if isinstance(found, str) else found
-    return _connection(connection_id, fields, str(settings.connections_file))
+    found_one = _connection(connection_id, fields, str(settings.connections_file))
+    return _with_tokens(found_one, settings)
+
+
+def _with_tokens(connection: Connection, settings: Settings) -> Connection:
+    """Tokens lie with the other secrets, one file a connection."""
+    name = quote(connection.id, safe="")
+    return replace(connection, token_file=settings.secrets / "tokens" / f"{name}.json")
 
 
 def _connection(connection_id: str, fields: Mapping[str, Any], place: str) -> Connection:

@@ -1,7 +1,8 @@
 """Cursors as text: one per source of a feed, kept together as a JSON object.
 
 The ERP's own text is never rounded or reformatted, only moved back by the overlap where its
-form is known. Must not read a clock.
+form is known. No clock of ours is compared with the ERP's: what is stored is a text that it sent.
+Must not read a clock.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 _ISO = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
 _COMPACT = ((re.compile(r"^\d{8}$"), "%Y%m%d"), (re.compile(r"^\d{14}$"), "%Y%m%d%H%M%S"))
 _NUMBER = re.compile(r"^\d+(\.\d+)?$")
+_TICKS = re.compile(r"^/Date\((-?\d+)([+-]\d{1,4})?\)/$")  # OData 2: milliseconds since 1970, UTC
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 
@@ -41,6 +44,9 @@ def later(old: str, new: str) -> str:
 def _place(text: str) -> tuple[str, Decimal, Decimal] | None:
     if _NUMBER.match(text):
         return "number", Decimal(text), Decimal(0)
+    ticks = _TICKS.match(text)
+    if ticks:
+        return "instant", Decimal(int(ticks.group(1)) // 1000), Decimal(ticks.group(1)) % 1000
     if not (_ISO.match(text) or _ISO_DATE.match(text)):
         return None
     fraction = re.search(r"\.(\d+)", text)
@@ -50,22 +56,40 @@ def _place(text: str) -> tuple[str, Decimal, Decimal] | None:
     return "instant", Decimal(round(since.total_seconds())), part
 
 
-def earlier(text: str, minutes: int) -> str:
-    """The cursor moved back by the overlap, in its own form; unknown forms stay as they are.
+def earlier(text: str, back: timedelta, time_zone: str = "UTC") -> str:
+    """The cursor moved back, in its own form; unknown forms stay as they are.
 
-    Fractions of a second are dropped: the start only moves further back by that.
+    Fractions of a second are dropped: the start only moves further back by that. A text without
+    an offset may be `time_zone`'s local time: where the clock was put back or forward meanwhile,
+    the start moves back by that hour as well, so that no record's label lies before it.
     """
-    back = timedelta(minutes=minutes)
     if _ISO.match(text):
         head = re.sub(r"\.\d+", "", text)
         zone = re.search(r"(Z|[+-]\d{2}:?\d{2})$", head)
         plain = head[: zone.start()] if zone else head
         form = "%Y-%m-%dT%H:%M:%S" if plain.count(":") == 2 else "%Y-%m-%dT%H:%M"  # noqa: PLR2004  hours, minutes, seconds
-        moved = datetime.strptime(plain, form) - back  # noqa: DTZ007  the zone's text is kept as it is
+        moment = datetime.strptime(plain, form)  # noqa: DTZ007  the zone's text is kept as it is
+        moved = moment - back if zone else _label_before(moment, back, time_zone)
         return moved.strftime(form) + (zone.group() if zone else "")
+    ticks = _TICKS.match(text)
+    if ticks:
+        moved_ms = int(ticks.group(1)) - round(back.total_seconds() * 1000)
+        return f"/Date({moved_ms}{ticks.group(2) or ''})/"
     if _ISO_DATE.match(text):
         return (datetime.strptime(text, "%Y-%m-%d") - back).strftime("%Y-%m-%d")  # noqa: DTZ007  a day, or the ERP's own clock
     for pattern, form in _COMPACT:
         if pattern.match(text):
-            return (datetime.strptime(text, form) - back).strftime(form)  # noqa: DTZ007  a day, or the ERP's own clock
+            moment = datetime.strptime(text, form)  # noqa: DTZ007  a day, or the ERP's own clock
+            return _label_before(moment, back, time_zone).strftime(form)
     return text
+
+
+def _label_before(label: datetime, back: timedelta, time_zone: str) -> datetime:
+    """The smallest local label that a record can bear from `back` before `label` on."""
+    zone = ZoneInfo(time_zone)
+    instant = label.replace(tzinfo=zone, fold=0).astimezone(UTC) - back
+    there = instant.astimezone(zone)
+    once, twice = there.replace(fold=0).utcoffset(), there.replace(fold=1).utcoffset()
+    repeated = (once or timedelta()) - (twice or timedelta())
+    local = there.replace(tzinfo=None, fold=0) - max(repeated, timedelta())
+    return min(local, label - back)

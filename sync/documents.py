@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.formats import read_page
 from connectors.formats.gathering import gathered
-from connectors.formats.raw import Broken, Declared, RawChunk
+from connectors.formats.raw import Item, RawChunk
 from connectors.protocol import Connector
 from mappings.errors import Refused, Transient
 from mappings.spec import ErpMapping
@@ -98,9 +98,7 @@ def _named(
     return named
 
 
-def _items(
-    ctx: Context, folder: str, reading: Reading, pages: list[PageRow]
-) -> Iterator[RawChunk | Broken | Declared]:
+def _items(ctx: Context, folder: str, reading: Reading, pages: list[PageRow]) -> Iterator[Item]:
     first = {reading.part: 1, **{child.part: 1 for child in reading.plan.children}}
     for page in pages:
         if page.part == reading.part:

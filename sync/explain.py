@@ -16,7 +16,7 @@ import pyarrow as pa
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from connectors.formats import locate, read_page
+from connectors.formats import locate, plain, read_page
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk, ReadPlan
 from mappings.errors import Misconfigured, WaybillError
 from mappings.feeds import FEEDS, PARTS
@@ -190,8 +190,9 @@ def _evidence(
         with ctx.landing.open_page(folder, page.file) as content:
             start, end = locate(content, plan, part.name, number)
         with ctx.landing.open_page(folder, page.file) as content:
-            content.read(start)
-            data = content.read(min(end - start, _MOST_BYTES))
+            text = plain(content, plan)
+            text.read(start)
+            data = text.read(min(end - start, _MOST_BYTES))
     except WaybillError as error:
         hashes = [{"page": p.page, "name": p.name, "sha256": p.sha256} for p in mine]
         return _Record(None, None), {"state": "gone", "says": str(error), "hashes": hashes}
@@ -278,7 +279,7 @@ def _is_todays(ctx: Context, erp: str, sha256: str | None) -> bool:
 
 def _encoding(plan: ReadPlan) -> str:
     form = getattr(plan.source, "format", None)
-    return getattr(form, "encoding", "utf-8")
+    return getattr(form, "encoding", None) or "utf-8"
 
 
 def _all(

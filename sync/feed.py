@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from mappings.errors import NotNow
 from sync.context import Context
 from sync.load import Outcome, load
 from sync.progress import Progress, silent
@@ -31,6 +32,40 @@ def sync_feed(ctx: Context, erp: str, feed: str, *, progress: Progress = silent)
         if batch_id is not None:
             outcome = finish(ctx, batch_id, progress=progress)
     return outcome
+
+
+def sweep_feed(
+    ctx: Context, erp: str, feed: str, *, cause: str = "asked", progress: Progress = silent
+) -> Outcome | None:
+    """Read a delta feed as a whole and compare: what differs, the deltas have missed.
+
+    None where another process is at it. Raises what `pull_sweep` and `load` raise.
+    """
+    batch_id = pull_sweep(ctx, erp, feed, cause=cause, progress=progress)
+    return None if batch_id is None else finish(ctx, batch_id, progress=progress)
+
+
+def pull_sweep(
+    ctx: Context, erp: str, feed: str, *, cause: str, progress: Progress = silent
+) -> int | None:
+    """Land a full read of a delta feed; first the delta, for what it brings was not missed.
+
+    None where another process is at it. Raises what `pull` and `load` raise, and NotNow (code
+    `held`) where the delta is held: a person decides first.
+    """
+    if ctx.feed(erp, feed).mode == "delta":
+        outcome = sync_feed(ctx, erp, feed, progress=progress)
+        if outcome is None:
+            return None
+        if outcome.state == "held":
+            raise NotNow(
+                f"run {outcome.run_id} is held: the sweep waits for a decision about it",
+                erp=erp,
+                feed=feed,
+                code="held",
+                remedy=f"`waybill run {outcome.run_id}` shows why.",
+            )
+    return pull(ctx, erp, feed, sweep=cause, progress=progress)
 
 
 def finish(ctx: Context, batch_id: int, *, progress: Progress = silent) -> Outcome:

@@ -14,6 +14,8 @@ from typing import Any, LiteralString
 from psycopg.rows import dict_row
 
 from mappings.errors import Misconfigured
+from mappings.trust import sweep_schedule
+from portal_db.sweeps import last_sweeps
 from sync.context import Context
 
 _COUNTS = "read, inserted, updated, unchanged, superseded, quarantined, deferred, deleted"
@@ -21,7 +23,9 @@ Row = dict[str, Any]
 
 
 def feeds(ctx: Context, erp: str | None = None) -> list[Row]:
-    """Every mapped (erp, feed): its age against its promise, its last run, what waits for people.
+    """Every mapped (erp, feed): its age against its promise, its last run, what waits for people,
+    and how far its cursor can be trusted: what it misses, when a sweep makes up for it, and what
+    the last sweep found (`at`, `cause`, `compared`, `missed`, `complete`; None before the first).
 
     `age_seconds` is None for a feed that has never been confirmed; `late` is then None too.
     """
@@ -47,9 +51,11 @@ def feeds(ctx: Context, erp: str | None = None) -> list[Row]:
                     "WHERE state = 'held' GROUP BY erp, feed")  # fmt: skip
     open_items = _by_feed(ctx, "SELECT erp, feed, count(*) AS n FROM sync.quarantine "
                           "WHERE state = 'open' GROUP BY erp, feed")  # fmt: skip
+    with ctx.connection() as connection:
+        sweeps = last_sweeps(connection)
     found: list[Row] = []
     for name, mapping in sorted(ctx.mappings.mappings.items()):
-        for feed in mapping.feeds:
+        for feed, supply in mapping.feeds.items():
             if erp is not None and name != erp:
                 continue
             pair = (name, feed)
@@ -66,6 +72,9 @@ def feeds(ctx: Context, erp: str | None = None) -> list[Row]:
                     "last_state": run.get("state"),
                     "held_batches": held.get(pair, 0),
                     "open_items": open_items.get(pair, 0),
+                    "misses": list(supply.misses),
+                    "sweep": sweep_schedule(mapping, feed),
+                    "last_sweep": sweeps.get(pair),
                 }
             )
     return found

@@ -48,6 +48,11 @@ class Landing:
         self._fs: Any = filesystem
         self._root: str = str(root).rstrip("/")
 
+    @property
+    def local(self) -> bool:
+        """Is it a folder of this machine, where reading a page twice costs next to nothing?"""
+        return "file" in self._fs.protocol or "local" in self._fs.protocol
+
     def folder(self, erp: str, feed: str, batch_id: int) -> str:
         """A batch's folder, relative to the store."""
         return f"{erp}/{feed}/{batch_id}"
@@ -122,6 +127,19 @@ class Landing:
             self._fs.rm(f"{path}/{MANIFEST}")  # first: half a folder must not look sealed
         if self._fs.exists(path):
             self._fs.rm(path, recursive=True)
+
+    def keep_pages(self, folder: str, files: set[str]) -> None:
+        """Of a pull that has not been sealed, drop every file but these."""
+        path = f"{self._root}/{folder}"
+        for found in self._fs.ls(path, detail=False) if self._fs.exists(path) else ():
+            if str(found).rsplit("/", 1)[-1] not in files:
+                self._fs.rm(found)
+
+    def remove_page(self, folder: str, file: str) -> None:
+        """Drop one page of a pull that has not been sealed: its source is read again."""
+        path = f"{self._root}/{folder}/{file}"
+        if self._fs.exists(path):
+            self._fs.rm(path)
 
     def write_document(self, content: Iterable[bytes]) -> Landed:
         """Store a document under its SHA-256; the same bytes are stored once."""

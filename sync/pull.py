@@ -1,22 +1,25 @@
 """Pull: ask the connector for pages and land the bytes that the ERP sent, unchanged.
 
 Ends with a sealed batch. Nothing is mapped or judged here, and no transaction is open while the
-network is in use. A pull that fails leaves an abandoned batch and no half evidence.
+network is in use. A pull that was interrupted is gone on with by the next one where that is safe
+(`sync/unfinished.py`); any other that fails leaves an abandoned batch and no half evidence.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors import open_connector
-from connectors.protocol import Connector, End
-from mappings.errors import NotNow, WaybillError
-from mappings.spec import ErpMapping, FeedMapping
+from connectors.protocol import Connector, End, Page, Resumable
+from mappings.errors import Misconfigured, NotNow, SourceChanged, WaybillError
+from mappings.spec import ErpMapping
 from portal_db.ledger import (
+    Batch,
     PageRow,
     batch_landed,
     begin_batch,
@@ -30,16 +33,27 @@ from portal_db.ledger import (
 )
 from portal_db.staging import drop_orphans
 from sync import documents
+from sync.budget import erp_budget
 from sync.connection import resolve
 from sync.context import Context, declared
-from sync.cursors import earlier, join_cursors, later, split_cursors
+from sync.cursors import join_cursors, later, split_cursors
 from sync.mapping_text import mapping_text
 from sync.order import required
 from sync.place import placed
 from sync.progress import Progress, silent
-from sync.scope import Scope, scope_of
+from sync.scope import scope_of
 from sync.sources import Reading, readings
+from sync.sweep import starts_at
 from sync.turn import take_wish, turn, want
+from sync.unfinished import (
+    Began,
+    Wanted,
+    forget,
+    going_on,
+    left_to_go_on,
+    note_ends,
+    note_place,
+)
 from sync.windows import closed_until
 
 
@@ -48,18 +62,23 @@ def pull(
     erp: str,
     feed: str,
     *,
+    sweep: str | None = None,
     progress: Progress = silent,
     now: datetime | None = None,
 ) -> int | None:
     """Land one batch and return its id; None where another process is at it (it was told).
 
+    `sweep`: why a delta feed is to be read as a whole and compared (`asked`, `schedule`); a feed
+    of snapshots has no use for it. A cursor that the ERP has forgotten leads to such a read too.
     Raises NotNow (closed window, required feed missing), Transient, Misconfigured,
-    SourceChanged, BatchRefused; the batch is then abandoned with the reason.
+    SourceChanged, BatchRefused; the batch is then abandoned with the reason, or waits for the
+    next pull to go on with it.
     """
     mapping = ctx.erp(erp)
     feed_mapping = ctx.feed(erp, feed)
     at = now or datetime.now(UTC)
     scope = scope_of(feed_mapping, mapping.time_zone, at)
+    wanted = Wanted(mapping, feed, feed_mapping, scope, _sweeping(mapping, feed, sweep))
     with placed(erp, feed):
         _refuse_now(ctx, mapping, feed, at)
         with turn(ctx, erp, feed) as mine:
@@ -68,10 +87,29 @@ def pull(
                 return None
             take_wish(ctx, erp, feed, scope.key)
             _clean_up(ctx, erp, feed)
-            batch_id = _pull_once(ctx, mapping, feed, feed_mapping, scope, progress)
+            batch_id = _pull_or_sweep(ctx, wanted, progress)
             if take_wish(ctx, erp, feed, scope.key):
-                batch_id = _pull_once(ctx, mapping, feed, feed_mapping, scope, progress)
+                batch_id = _pull_or_sweep(ctx, wanted, progress)
             return batch_id
+
+
+def _sweeping(mapping: ErpMapping, feed: str, sweep: str | None) -> str | None:
+    if sweep is not None and mapping.feeds[feed].mode == "snapshot":
+        raise Misconfigured(
+            f"{mapping.erp}/{feed} sends complete extracts: every pull compares everything",
+            code="no_sweep",
+            remedy="Run it without --sweep.",
+        )
+    return sweep
+
+
+def _pull_or_sweep(ctx: Context, wanted: Wanted, progress: Progress) -> int:
+    try:
+        return _pull_once(ctx, wanted, progress)
+    except WaybillError as error:
+        if error.code != "cursor_expired" or wanted.sweep is not None:
+            raise
+    return _pull_once(ctx, replace(wanted, sweep="cursor_expired"), progress)
 
 
 def _refuse_now(ctx: Context, mapping: ErpMapping, feed: str, at: datetime) -> None:
@@ -94,96 +132,107 @@ def _refuse_now(ctx: Context, mapping: ErpMapping, feed: str, at: datetime) -> N
 
 
 def _clean_up(ctx: Context, erp: str, feed: str) -> None:
-    """What a killed process left: running runs, staging tables, unsealed pulls."""
+    """What a killed process left but its pull: running runs and staging tables."""
     with ctx.connection() as connection:
         interrupted_runs(connection, erp, feed)
         drop_orphans(connection, erp, feed)
-        rows = connection.execute(
-            "SELECT id FROM sync.batch WHERE erp = %s AND feed = %s AND state = 'pulling'",
-            (erp, feed),
-        ).fetchall()
-        for (batch_id,) in rows:
-            ctx.landing.remove(ctx.landing.folder(erp, feed, batch_id))
-            set_batch_state(connection, batch_id, "abandoned", "the pull was interrupted")
 
 
-def _pull_once(
-    ctx: Context,
-    mapping: ErpMapping,
-    feed: str,
-    feed_mapping: FeedMapping,
-    scope: Scope,
-    progress: Progress,
-) -> int:
+def _pull_once(ctx: Context, wanted: Wanted, progress: Progress) -> int:
+    mapping, feed, scope = wanted.mapping, wanted.feed, wanted.scope
     text, sha256 = mapping_text(ctx, mapping.erp)
     with ctx.connection() as connection:
         remember_mapping(connection, sha256, mapping.erp, text)
         cursor = read_cursor(connection, mapping.erp, feed, scope.key)
-        batch_id = begin_batch(
-            connection,
-            erp=mapping.erp,
-            feed=feed,
-            mode=feed_mapping.mode,
-            scope_key=scope.key,
-            scope=scope.as_json(),
-            cursor_from=cursor.cursor,
-            mapping_sha256=sha256,
-        )
-    folder = ctx.landing.folder(mapping.erp, feed, batch_id)
+        last = None if cursor.batch_id is None else read_batch(connection, cursor.batch_id)
+    began = going_on(ctx, wanted, cursor.cursor, sha256)
+    if began is None:
+        with ctx.connection() as connection:
+            began = Began(
+                begin_batch(
+                    connection,
+                    erp=mapping.erp,
+                    feed=feed,
+                    mode=wanted.mode,
+                    scope_key=scope.key,
+                    scope=scope.as_json(),
+                    cursor_from=cursor.cursor,
+                    mapping_sha256=sha256,
+                    sweep=wanted.sweep,
+                )
+            )
+    folder = ctx.landing.folder(mapping.erp, feed, began.batch_id)
+    landed = _Landed(cursor.cursor, began)
     try:
-        landed = _land(ctx, mapping, feed, feed_mapping, folder, cursor.cursor, progress)
-        _seal(ctx, batch_id, folder, mapping, feed_mapping, scope, landed)
+        _land(ctx, wanted, folder, landed, last, progress)
+        _seal(ctx, began.batch_id, folder, wanted, landed)
     except BaseException as error:
-        _abandon(ctx, batch_id, folder, error)
+        if not left_to_go_on(ctx, began, error, landed.fresh):
+            _abandon(ctx, began.batch_id, folder, error)
         raise
-    return batch_id
+    return began.batch_id
 
 
 class _Landed:
-    """What came: pages, how each source ended, documents."""
+    """What came: pages, how each source ended, documents. Begins with what was noted before."""
 
-    def __init__(self) -> None:
-        self.pages: list[PageRow] = []
-        self.declared: list[int | None] = []
+    def __init__(self, cursor: str | None, began: Began) -> None:
+        self.began = began
+        self.pages: list[PageRow] = list(began.pages)
+        self.declared: list[int | None] = list(began.declared)
+        self.same = [page.sha256 for page in began.pages]
+        """Per page, what decides whether its records are those of another night."""
         self.ends: dict[str, End] = {}
         self.files: list[dict[str, Any]] = []
-        self.cursor_from: str | None = None
+        self.cursor_from = cursor
         self.started_at = datetime.now(UTC)
+        self.fresh = 0
+        """Pages that this process landed."""
 
 
 def _land(
     ctx: Context,
-    mapping: ErpMapping,
-    feed: str,
-    feed_mapping: FeedMapping,
+    wanted: Wanted,
     folder: str,
-    cursor: str | None,
+    landed: _Landed,
+    last: Batch | None,
     progress: Progress,
-) -> _Landed:
-    landed = _Landed()
-    landed.cursor_from = cursor
-    since = split_cursors(cursor)
-    sources = readings(declared(feed), feed_mapping)
+) -> None:
+    mapping, feed_mapping = wanted.mapping, wanted.feed_mapping
+    since = split_cursors(landed.cursor_from)
+    sources = readings(declared(wanted.feed), feed_mapping)
     connection = resolve(ctx.settings, mapping.connection)
     with ExitStack() as stack:
         open_connectors: dict[str, Connector] = {}
-        for reading in sources:
-            protocol = reading.plan.source.protocol
+
+        def opened(protocol: str) -> Connector:
             if protocol not in open_connectors:
+                budget = erp_budget(ctx, mapping.erp, "bulk")
+                cache = ctx.settings.cache
                 open_connectors[protocol] = stack.enter_context(
-                    open_connector(connection, protocol, mapping.erp)
+                    open_connector(connection, protocol, mapping.erp, cache=cache, budget=budget)
                 )
+            return open_connectors[protocol]
+
+        for reading in sources:
+            if landed.ends:  # another source follows: what is whole need not be read again
+                note_ends(ctx, landed.began, landed.pages, landed.declared, landed.ends)
+            if reading.part in landed.began.ends:
+                landed.ends[reading.part] = landed.began.ends[reading.part]
+                continue
             start = None
-            if feed_mapping.mode == "delta" and reading.part in since:
-                start = earlier(since[reading.part], feed_mapping.overlap_minutes)
+            if wanted.mode == "delta" and reading.part in since:
+                start = starts_at(since[reading.part], mapping, wanted.feed, last)
             landed.ends[reading.part] = _land_source(
-                ctx, open_connectors[protocol], reading, folder, start, landed, progress
+                ctx, opened(reading.plan.source.protocol), reading, folder, start, landed, progress
             )
-        if feed == "invoices":
+        if wanted.feed == "invoices":
+            for reading in sources:
+                if reading.part == "document":  # its source may have been read before
+                    opened(reading.plan.source.protocol)
             landed.files = documents.fetch(
                 ctx, mapping, folder, sources, landed.pages, open_connectors, progress
             )
-    return landed
 
 
 def _land_source(
@@ -195,32 +244,75 @@ def _land_source(
     landed: _Landed,
     progress: Progress,
 ) -> End:
+    """All pages of one source, or the rest of them where an interrupted pull had some."""
+    after = landed.began.places.get(reading.part)
+    if after is None or not isinstance(connector, Resumable):
+        _drop_pages(ctx, folder, reading.part, landed)
+        pages = connector.read(reading.plan.source, since)
+        return _land_pages(ctx, reading, pages, folder, landed, progress)
+    before = landed.fresh
+    try:
+        pages = connector.resume(reading.plan.source, since, after)
+        return _land_pages(ctx, reading, pages, folder, landed, progress)
+    except (SourceChanged, Misconfigured):
+        if landed.fresh > before:
+            raise
+        _drop_pages(ctx, folder, reading.part, landed)  # the ERP has forgotten the place
     pages = connector.read(reading.plan.source, since)
+    return _land_pages(ctx, reading, pages, folder, landed, progress)
+
+
+def _land_pages(
+    ctx: Context,
+    reading: Reading,
+    pages: Generator[Page, None, End],
+    folder: str,
+    landed: _Landed,
+    progress: Progress,
+) -> End:
     total: int | None = None
-    records = 0
+    mine = [page for page in landed.pages if page.part == reading.part]
+    records = sum(page.records or 0 for page in mine)
     while True:
         try:
             page = next(pages)
         except StopIteration as stop:
             end: End = stop.value
             return end
+        if page.restart:
+            total, records = None, 0
+            _drop_pages(ctx, folder, reading.part, landed)
         number = len(landed.pages) + 1
         written = ctx.landing.write_page(folder, number, page.name, _counted(page.content))
-        landed.pages.append(
-            PageRow(
-                page=number,
-                part=reading.part,
-                name=page.name,
-                file=written.file,
-                sha256=written.sha256,
-                bytes=written.bytes,
-                records=page.records,
-            )
+        row = PageRow(
+            page=number,
+            part=reading.part,
+            name=page.name,
+            file=written.file,
+            sha256=written.sha256,
+            bytes=written.bytes,
+            records=page.records,
         )
+        landed.pages.append(row)
         landed.declared.append(page.declared)
+        landed.same.append(page.same or written.sha256)
+        landed.fresh += 1
+        if page.after is not None:
+            note_place(ctx, landed.began, row, page.declared, page.after)
         total = page.declared if page.declared is not None else total
         records += page.records or 0
         progress("pull", records or number, total if records else None)
+
+
+def _drop_pages(ctx: Context, folder: str, part: str, landed: _Landed) -> None:
+    """A source that is read from its beginning leaves no page of an earlier try."""
+    kept = [page for page in landed.pages if page.part != part]
+    if len(kept) == len(landed.pages):
+        return
+    for page in landed.pages[len(kept) :]:
+        ctx.landing.remove_page(folder, page.file)
+    del landed.pages[len(kept) :], landed.declared[len(kept) :], landed.same[len(kept) :]
+    forget(ctx, landed.began, len(kept))
 
 
 def _counted(content: Iterable[bytes]) -> Iterator[bytes]:
@@ -229,17 +321,9 @@ def _counted(content: Iterable[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _seal(
-    ctx: Context,
-    batch_id: int,
-    folder: str,
-    mapping: ErpMapping,
-    feed_mapping: FeedMapping,
-    scope: Scope,
-    landed: _Landed,
-) -> None:
-    ends = landed.ends
-    complete = feed_mapping.mode == "snapshot" and all(end.complete for end in ends.values())
+def _seal(ctx: Context, batch_id: int, folder: str, wanted: Wanted, landed: _Landed) -> None:
+    ends, scope = landed.ends, wanted.scope
+    complete = wanted.mode == "snapshot" and all(end.complete for end in ends.values())
     reason = "; ".join(f"{part}: {end.reason}" for part, end in ends.items())
     cursors = split_cursors(landed.cursor_from)
     for part, end in ends.items():
@@ -247,12 +331,13 @@ def _seal(
             cursors[part] = later(cursors.get(part, end.cursor), end.cursor)
     server_at = min((e.server_at for e in ends.values() if e.server_at), default=None)
     content = hashlib.sha256()
-    for page in landed.pages:
-        content.update(f"{page.part}\n{page.sha256}\n".encode())
+    for page, same in zip(landed.pages, landed.same, strict=True):
+        content.update(f"{page.part}\n{same}\n".encode())
     manifest = {
-        "erp": mapping.erp,
+        "erp": wanted.mapping.erp,
         "batch": batch_id,
-        "mode": feed_mapping.mode,
+        "mode": wanted.mode,
+        "sweep": wanted.sweep,
         "scope": scope.as_json(),
         "cursor_from": landed.cursor_from,
         "cursor_to": join_cursors(cursors),
@@ -273,8 +358,11 @@ def _seal(
                 "bytes": p.bytes,
                 "records": p.records,
                 "declared": declared_count,
+                "same": same,
             }
-            for p, declared_count in zip(landed.pages, landed.declared, strict=True)
+            for p, declared_count, same in zip(
+                landed.pages, landed.declared, landed.same, strict=True
+            )
         ],
         "documents": landed.files,
     }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mappings.errors import Misconfigured
+from portal_db.audit import record
 from sync.context import Context
-from sync.release import audit
 
 
 def discard(ctx: Context, item_id: int, *, reason: str, actor: str) -> None:
@@ -31,4 +31,4 @@ def discard(ctx: Context, item_id: int, *, reason: str, actor: str) -> None:
                 code="unknown_item",
                 remedy="`waybill quarantine` lists the open ones.",
             )
-    audit(ctx, actor, "discard", f"quarantine {item_id}", {"reason": reason})
+        record(connection, actor, "discard", f"quarantine {item_id}", {"reason": reason})

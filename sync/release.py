@@ -6,9 +6,8 @@ Must not change the held run: its counts are history.
 
 from __future__ import annotations
 
-import json
-
 from mappings.errors import Misconfigured
+from portal_db.audit import record
 from portal_db.ledger import read_batch, read_cursor, refuse_held
 from sync.context import Context
 from sync.load import Kind, Order, Outcome, load
@@ -78,12 +77,9 @@ def refuse(ctx: Context, run_id: int, *, reason: str, actor: str) -> None:
 
 
 def audit(ctx: Context, actor: str, action: str, subject: str, detail: dict[str, object]) -> None:
-    """Put a person's action on record."""
+    """Put a person's action on record, where it has no transaction of its own."""
     with ctx.connection() as connection:
-        connection.execute(
-            "INSERT INTO sync.audit (actor, action, subject, detail) VALUES (%s, %s, %s, %s)",
-            (actor, action, subject, json.dumps(detail)),
-        )
+        record(connection, actor, action, subject, detail)
 
 
 def _held(ctx: Context, run_id: int, reason: str) -> tuple[int, list[str], str | None, Kind]:

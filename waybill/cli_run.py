@@ -14,7 +14,7 @@ from mappings.settings import Settings
 @click.option("--data", default="default", show_default=True, help="Of the practice ERPs.")
 @click.pass_obj
 def up(settings: Settings, data: str, *, practice: bool) -> None:
-    """Start the database and Airflow, and stay until Ctrl-C.
+    """Start the database, Airflow and the gateway, and stay until Ctrl-C.
 
     DAGs of new ERPs come up paused: switch them on in Airflow's UI. What dies is started again.
     """
@@ -25,7 +25,7 @@ def up(settings: Settings, data: str, *, practice: bool) -> None:
         settings = mapped_for(settings, data)
     erps = PracticeErps(settings, data) if practice else None
     services = [erps.service()] if erps else []
-    with Stack(settings, services, progress=told) as stack:
+    with Stack(settings, services, gateway=True, practice=practice, progress=told) as stack:
         if erps is not None:
             announce(settings, erps.connect())
         stack.wait_until_healthy()
@@ -65,6 +65,30 @@ def demo(
     well = Demo(settings, chosen, seed).run(once=once, json_file=json_file)
     if not well:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.option("--port", type=int, help="Instead of 18090 or the next free one.")
+@click.pass_obj
+def gateway(settings: Settings, port: int | None) -> None:
+    """The real-time lane alone, until Ctrl-C: orders out, live credit, webhooks in.
+
+    `waybill up` starts it with everything else. Logs are JSON lines on stderr.
+    """
+    from mappings.private_files import make_home  # noqa: PLC0415 - heavy
+    from mappings.settings import GATEWAY_PORT  # noqa: PLC0415 - beside its user
+    from portal_db import server  # noqa: PLC0415 - heavy
+    from portal_db.migrate import migrate as migrate_database  # noqa: PLC0415 - heavy
+    from waybill.gateway_process import run  # noqa: PLC0415 - heavy
+    from waybill.logs import log_lines  # noqa: PLC0415 - beside its user
+    from waybill.ports import reserved_port  # noqa: PLC0415 - beside its user
+
+    make_home(settings)
+    log_lines()
+    with server.serving(settings) as url, reserved_port(port or GATEWAY_PORT) as free:
+        migrate_database(url)
+        click.echo(f"The gateway serves at http://127.0.0.1:{free}")
+        run(settings, free, public_url=settings.gateway_url)
 
 
 @click.command()

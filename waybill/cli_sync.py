@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mappings.settings import Settings
-from waybill.output import cell, print_table, show, to_json
+from waybill.check_shown import print_check
+from waybill.output import show, to_json
 
 if TYPE_CHECKING:
     from sync.load import Outcome
@@ -33,17 +34,23 @@ _STEP_SAYS = {
 @click.command()
 @click.argument("erp")
 @click.argument("feed", required=False)
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Read a delta feed as a whole and compare: finds what its deltas have missed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The outcomes as JSON.")
 @click.pass_obj
-def sync(settings: Settings, erp: str, feed: str | None, *, as_json: bool) -> None:
+def sync(settings: Settings, erp: str, feed: str | None, *, sweep: bool, as_json: bool) -> None:
     """Run one feed, or all feeds of an ERP, now and without Airflow.
 
     The same steps as the DAGs: pull, load, reconcile. Feeds that others require come first; a
     required feed of another ERP must have been loaded before. Goes on with the next feed when one
-    fails, and says so at the end.
+    fails, and says so at the end. With --sweep: the delta first, then everything; without FEED,
+    every feed of the ERP that sends deltas.
     """
     from mappings.errors import WaybillError  # noqa: PLC0415 - heavy
-    from sync.feed import sync_feed  # noqa: PLC0415 - heavy
+    from sync.feed import sweep_feed, sync_feed  # noqa: PLC0415 - heavy
     from sync.order import in_order  # noqa: PLC0415 - heavy
     from waybill.cli import exit_code  # noqa: PLC0415 - heavy
     from waybill.installation import opened  # noqa: PLC0415 - heavy
@@ -54,10 +61,13 @@ def sync(settings: Settings, erp: str, feed: str | None, *, as_json: bool) -> No
         if feed is not None:
             context.feed(erp, feed)
         wanted = in_order(context, [erp]) if feed is None else [(erp, feed)]
+        if sweep and feed is None:
+            wanted = [one for one in wanted if context.feed(*one).mode == "delta"]
+        run = sweep_feed if sweep else sync_feed
         for one_erp, one_feed in wanted:
             try:
                 with drawn(f"{one_erp}/{one_feed}") as progress:
-                    outcome = sync_feed(context, one_erp, one_feed, progress=progress)
+                    outcome = run(context, one_erp, one_feed, progress=progress)
             except WaybillError as error:
                 if len(wanted) == 1:
                     raise
@@ -71,30 +81,42 @@ def sync(settings: Settings, erp: str, feed: str | None, *, as_json: bool) -> No
 
 @click.command()
 @click.argument("erp", required=False)
+@click.argument("feed", required=False)
+@click.option(
+    "--records",
+    type=click.IntRange(0),
+    help="How many records of each part to show, field by field; with FEED: 3.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
-def check(settings: Settings, erp: str | None, *, as_json: bool) -> None:
+def check(
+    settings: Settings, erp: str | None, feed: str | None, records: int | None, *, as_json: bool
+) -> None:
     """Would it work? Mapping, connection, and one sample page of each source. Loads nothing.
 
-    Without ERP: all of them. Exit code 3 if something is wrong, 1 if only sample records would be
-    quarantined.
+    Without ERP: all of them. With FEED: records side by side, as they came, as they are mapped and
+    as they are judged, rejected ones first. Exit code 3 if something is wrong, 1 if only sample
+    records would be quarantined.
     """
     from sync.check import check as check_erp  # noqa: PLC0415 - heavy
     from waybill.installation import opened  # noqa: PLC0415 - heavy
 
+    shown = records if records is not None else 3 if feed else 0
     with opened(settings) as context:
         known = {**context.mappings.mappings, **context.mappings.broken}
         if erp is not None and erp not in known:
             context.erp(erp)
+        if erp is not None and feed is not None:
+            context.feed(erp, feed)
         found = []
         for name in [erp] if erp is not None else sorted(known):
             with drawn(name) as progress:
-                found.append(check_erp(context, name, progress=progress))
+                found.append(check_erp(context, name, feed, records=shown, progress=progress))
     if as_json:
         click.echo(to_json(found))
     else:
         for one in found:
-            _print_check(one)
+            print_check(one)
     states = {one["state"] for one in found}
     if states - {"ok"}:
         raise click.exceptions.Exit(3 if "error" in states else 1)
@@ -165,22 +187,3 @@ def _row(erp: str, feed: str, outcome: Outcome | None) -> dict[str, Any]:
         "stops": list(outcome.stops),
         "parts": {name: asdict(counts) for name, counts in outcome.parts.items()},
     }
-
-
-def _print_check(found: dict[str, Any]) -> None:
-    click.secho(f"{found['erp']}: {found['state']}", bold=True)
-    if found["connection"]:
-        click.echo(f"connection: {found['connection']}")
-    if found["error"]:
-        click.secho(found["error"], fg="red")
-    if found["sources"]:
-        print_table(found["sources"], ("feed", "part", "state", "page", "read", "rejected"))
-    for source in found["sources"]:
-        if source["error"]:
-            click.secho(source["error"], fg="red")
-        for reason in source["reasons"]:
-            click.secho(
-                f"{source['feed']}/{source['part']}: {reason['records']} × {reason['code']} "
-                f"({reason['says']}), e.g. {cell(reason['example'])[:200]}",
-                fg="yellow",
-            )

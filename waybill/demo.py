@@ -87,7 +87,13 @@ class Demo:
 
         Without `once` it stays until Ctrl-C. Everything it started is stopped at the end.
         """
-        with Stack(self._settings, [self._practice.service()], progress=told) as stack:
+        with Stack(
+            self._settings,
+            [self._practice.service()],
+            gateway=not once,
+            practice=True,
+            progress=told,
+        ) as stack:
             announce(self._settings, self._practice.connect())
             stack.wait_until_healthy()
             api = stack.airflow_api()

@@ -16,6 +16,7 @@ from mappings.messages import KINDS
 from mappings.reading import read_mappings
 from mappings.settings import REPOSITORY
 from mappings.spec import ErpMapping
+from mappings.trust import sweep_schedule
 from mappings.vocabulary import Field, Part
 
 _MADE = "<!-- Made by `python -m waybill.docs`; change mappings/, not this file. -->\n"
@@ -113,8 +114,8 @@ def _field(field: Field) -> str:
 
 def _dags(mappings: Iterable[ErpMapping]) -> list[str]:
     lines = [
-        "| DAG | schedule | time zone | sends | source | requires | ask |",
-        "|---|---|---|---|---|---|---|",
+        "| DAG | schedule | time zone | sends | source | requires | sweep | ask |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for erp in mappings:
         for name, mapping in erp.feeds.items():
@@ -126,6 +127,7 @@ def _dags(mappings: Iterable[ErpMapping]) -> list[str]:
                 mapping.mode,
                 pages.source_line(mapping.source),
                 ", ".join(feed.requires) or "–",
+                _sweep(erp, name),
                 erp.owner,
             )
             lines.append(f"| {' | '.join(cells)} |")
@@ -135,6 +137,15 @@ def _dags(mappings: Iterable[ErpMapping]) -> list[str]:
                    f"delivers: {', '.join(kinds)}", "–", erp.owner)  # fmt: skip
             lines.append(f"| {' | '.join(out)} |")
     return [*lines, ""]
+
+
+def _sweep(erp: ErpMapping, name: str) -> str:
+    """When a sweep makes up for what the cursor misses, and what that is."""
+    cron = sweep_schedule(erp, name)
+    if cron is None:
+        return "–"
+    misses = ", ".join(erp.feeds[name].misses) or "nothing known"
+    return f"`{pages.sweep_dag_id(erp.erp, name)}` `{cron}`: {misses}"
 
 
 if __name__ == "__main__":

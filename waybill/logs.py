@@ -15,7 +15,16 @@ from pathlib import Path
 from mappings.settings import Settings
 
 _EXTRAS = ("erp", "feed", "batch", "run", "command")
-_OURS = ("waybill", "sync", "quality", "transforms", "connectors", "portal_db", "mappings")
+_OURS = (
+    "waybill",
+    "sync",
+    "quality",
+    "transforms",
+    "connectors",
+    "portal_db",
+    "mappings",
+    "gateway",
+)
 _MOST_BYTES = 10_000_000
 _KEPT = 5
 
@@ -57,6 +66,17 @@ def log_to_file(settings: Settings, *, verbose: bool = False) -> None:
     handler.addFilter(_ours_or_a_warning)
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def log_lines() -> None:
+    """Send the same lines to stderr: for a process whose output the supervisor keeps."""
+    handler = logging.StreamHandler()
+    handler.set_name("waybill")
+    handler.setFormatter(JsonLines())
+    handler.addFilter(_ours_or_a_warning)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
 
 
 def _ours_or_a_warning(record: logging.LogRecord) -> bool:

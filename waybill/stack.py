@@ -25,10 +25,10 @@ import psycopg
 
 from mappings.errors import WaybillError
 from mappings.private_files import locked, make_home
-from mappings.settings import AIRFLOW_PORT, Settings
+from mappings.settings import AIRFLOW_PORT, GATEWAY_PORT, Settings
 from portal_db import server
 from portal_db.migrate import migrate
-from waybill import airflow_process
+from waybill import airflow_process, gateway_process
 from waybill.airflow_api import AirflowApi
 from waybill.ports import LOOPBACK, reserved_port
 from waybill.run_file import AlreadyRunning, Run, read_run, remove_run, up_lock, write_run
@@ -43,7 +43,8 @@ class Stack:
 
     `services` are started beside Airflow; `addresses` names where they are, for run.json.
     `progress(name, state)` is told what starts, runs, restarts and stops, from other threads too.
-    `airflow=False` leaves Airflow out.
+    `airflow=False` leaves Airflow out; `gateway` starts the real-time lane, which with `practice`
+    lets ERPs on this machine call it.
     Entering raises AlreadyRunning where another process runs this WAYBILL_HOME.
     """
 
@@ -54,11 +55,15 @@ class Stack:
         *,
         addresses: Mapping[str, str] | None = None,
         airflow: bool = True,
+        gateway: bool = False,
+        practice: bool = False,
         progress: Progress = lambda _name, _state: None,
     ) -> None:
         self._settings = settings
         self._services = list(services)
         self._airflow = airflow
+        self._gateway = gateway
+        self._practice = practice
         self._progress = progress
         self._started = contextlib.ExitStack()
         self._supervisor: Supervisor | None = None
@@ -135,6 +140,8 @@ class Stack:
             self._supervisor.start(service)
         if self._airflow:
             self._start_airflow(self._supervisor, undo.enter_context(reserved_port(AIRFLOW_PORT)))
+        if self._gateway:
+            self._start_gateway(self._supervisor, undo.enter_context(reserved_port(GATEWAY_PORT)))
         run = Run(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), self.addresses)
         write_run(settings, run)
         undo.callback(remove_run, settings)
@@ -161,6 +168,12 @@ class Stack:
                     stop_seconds=4.0,
                 )
             )
+
+    def _start_gateway(self, supervisor: Supervisor, port: int) -> None:
+        address = f"http://{LOOPBACK}:{port}"
+        self.addresses["gateway"] = address
+        public_url = self._settings.gateway_url or (address if self._practice else None)
+        supervisor.start(gateway_process.service(self._settings, port, public_url=public_url))
 
     def _look_after_database(self) -> None:
         """Bring the embedded server back if it was killed; everybody else reconnects."""

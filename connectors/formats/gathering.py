@@ -11,15 +11,13 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from connectors.formats.raw import Broken, Declared, RawChunk
+from connectors.formats.raw import Item, RawChunk
 
 ROWS = 20_000
 """What waits is handed on once there are this many rows."""
 
 
-def gathered(
-    found: Iterable[RawChunk | Broken | Declared], rows: int = ROWS
-) -> Iterator[RawChunk | Broken | Declared]:
+def gathered(found: Iterable[Item], rows: int = ROWS) -> Iterator[Item]:
     """The same records in larger chunks; `page` is that of a chunk's first record.
 
     A root chunk and the children that followed it are handed on together, root first.

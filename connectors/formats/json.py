@@ -30,9 +30,9 @@ from connectors.formats.json_structs import (
     segments,
 )
 from connectors.formats.json_walk import Literal
-from connectors.formats.raw import Broken, ChildPlan, Declared, RawChunk, ReadPlan
+from connectors.formats.raw import Broken, ChildPlan, RawChunk, ReadPlan
 from mappings.errors import BatchRefused
-from mappings.sources import ODataSource
+from mappings.sources import ODataSource, RestSource
 
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -42,7 +42,7 @@ _MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
 
 def read(
     content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[RawChunk | Broken]:
     """The records of one page: the root part's chunk, then one chunk for each child part.
 
     `first[part]` is the number of the part's next record and is moved on in place. A page without
@@ -50,7 +50,13 @@ def read(
     whole JSON, SourceChanged (`missing_records`) where the array of records is not there.
     """
     data = content.read().removeprefix(_BOM)
-    records = _records_path(plan)
+    yield from read_array(data, plan, page, first, _records_path(plan))
+
+
+def read_array(
+    data: bytes, plan: ReadPlan, page: int, first: dict[str, int], records: tuple[str, ...]
+) -> Iterator[RawChunk | Broken]:
+    """As `read`, of whole bytes, with the place of the array given."""
     if not _MINUS_ZERO.search(data):
         shape = compiled(records, plan.paths, tuple((c.records, c.paths) for c in plan.children))
         roots = decode(shape, data)
@@ -81,7 +87,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
 
 
 def _records_path(plan: ReadPlan) -> tuple[str, ...]:
-    if not isinstance(plan.source, ODataSource):
+    if not isinstance(plan.source, ODataSource | RestSource):
         message = f"not a JSON source: {type(plan.source).__name__}"
         raise TypeError(message)
     return segments(plan.source.records)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -73,3 +74,34 @@ class Declared:
     count: int | None = None
     total: Decimal | None = None
     total_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something odd that was read all the same, for the run's record: no record is lost by it.
+
+    `code` names the kind (`extra_column`, `missing_terminator`); of one kind the first is told and
+    the others are counted.
+    """
+
+    part: str
+    page: int
+    code: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interchange:
+    """An EDIFACT interchange begins; what follows up to the next one is from it.
+
+    `control` is sender, recipient and control reference: a partner uses each once.
+    """
+
+    part: str
+    page: int
+    control: str
+    sha256: str
+
+
+Item: TypeAlias = "RawChunk | Broken | Declared | Remark | Interchange"
+"""Whatever a reader may give."""

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import pyarrow as pa
 from lxml import etree
 
+from connectors.formats.mime import envelope_of
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk
+from connectors.formats.xml_feed import ENCODING_ERRORS, DoctypeError, RecordFeed
 from connectors.formats.xml_paths import (
-    ANY,
     Node,
-    Segment,
     Slot,
     compile_paths,
     namespaces_of,
     record_path,
 )
 from connectors.formats.xml_place import locate
+from connectors.formats.xml_refused import doctype, endless, refused
+from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch, Wanted
 from mappings.errors import BatchRefused
 
 if TYPE_CHECKING:
@@ -37,11 +39,9 @@ _CHUNK: Final = 20_000
 RECORD_BYTES: Final = 64 * 1024 * 1024
 """No record, and nothing between two records, may be longer than this."""
 
-_XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _CUT_ERRORS: Final = frozenset({4, 77})
 """libxml2: document empty, tag not finished. Other errors at the very end of a page are a cut too,
 unless the page ends as a whole one does."""
-_ENCODING_ERRORS: Final = frozenset({31, 32, 81, 6000, 6003})
 
 
 def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) -> Iterator[RawChunk]:
@@ -51,10 +51,16 @@ def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) ->
     `too_large`; Misconfigured for a path with an undeclared prefix.
     """
     rows = _Rows(plan, page, first)
-    for record in _records(content, record_path(plan.source)):
-        rows.add(record)
-        if rows.full:
-            yield from rows.chunks()
+    feed = RecordFeed(record_path(plan.source), wanted=rows.wanted, asked=rows.asked)
+    try:
+        for found in _records(envelope_of(content), feed):
+            rows.add(found)
+            if rows.full:
+                yield from rows.chunks()
+    except etree.XMLSyntaxError as error:
+        raise refused(error) from None
+    except DoctypeError:
+        raise doctype() from None
     yield from rows.chunks()
 
 
@@ -67,6 +73,8 @@ class _Rows:
         self._first = first
         inside = tuple(child.records for child in plan.children)
         self._root = _Builder(plan.paths, compile_paths(plan.paths, prefixes, inside))
+        self.asked = (plan.paths, inside, tuple(sorted(prefixes.items())))
+        """What is asked for: the same for all pages of a plan."""
         self._children = [
             _Builder(c.paths, compile_paths(c.paths, prefixes)) for c in plan.children
         ]
@@ -78,9 +86,17 @@ class _Rows:
     def full(self) -> bool:
         return self._root.count >= _CHUNK or any(c.count >= 2 * _CHUNK for c in self._children)
 
-    def add(self, record: etree._Element) -> None:
-        """Take one root record and the child records in it."""
+    @property
+    def wanted(self) -> Wanted | None:
+        """The column of a record's child; None where the record itself holds some."""
+        return self._root.wanted
+
+    def add(self, record: etree._Element | Stretch) -> None:
+        """Take one root record and the child records in it, or many that have none."""
         root = self._root
+        if isinstance(record, Stretch):
+            root.add_stretch(record)
+            return
         number = self._first[self._parts[0]] + root.count
         root.add(record)
         if root.found:
@@ -102,7 +118,7 @@ class _Rows:
 
 
 class _Builder:
-    """Rows of one part, kept as one flat list: a list a row would keep the collector busy."""
+    """Rows of one part, those that came one by one as one flat list: a list a row costs more."""
 
     def __init__(self, paths: tuple[str, ...], top: Node) -> None:
         if not paths:
@@ -114,6 +130,7 @@ class _Builder:
         self._blank: list[str | None] = [None] * len(paths)
         self._row = self._blank
         self._flat: list[str | None] = []
+        self._tables: list[pa.Table] = []
         self._nils: list[int] = []
         self.count = 0
         self.roots: list[int] = []
@@ -132,12 +149,42 @@ class _Builder:
         self._flat.extend(self._row)
         self.count += 1
 
+    def add_stretch(self, stretch: Stretch) -> None:
+        """Take records without looking at each."""
+        self._close_rows()
+        filled = stretch.columns()
+        size = len(stretch.rows)
+        columns = [filled[i] if i in filled else _nulls(size) for i in range(len(self._paths))]
+        self._tables.append(pa.Table.from_arrays(columns, names=list(self._paths)))
+        self.count += size
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """See `connectors.formats.xml_stretch`."""
+        return None if self._itself else self._column
+
     def take(self) -> pa.Table:
         """The rows so far as a table of text; begins anew."""
+        self._close_rows()
+        tables, self._tables, self.roots, self.count = self._tables, [], [], 0
+        return pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0]
+
+    def _close_rows(self) -> None:
+        """Make a table of the rows that came one by one."""
         flat, width = self._flat, len(self._paths)
-        columns = [pa.array(flat[i::width], pa.string()) for i in range(width)]
-        self._flat, self.roots, self.count = [], [], 0
-        return pa.Table.from_arrays(columns, names=list(self._paths))
+        if flat:
+            columns = [pa.array(flat[i::width], pa.string()) for i in range(width)]
+            self._flat = []
+            self._tables.append(pa.Table.from_arrays(columns, names=list(self._paths)))
+
+    def _column(self, tag: str) -> int | None:
+        node = self._top
+        if tag not in node.columns and tag not in node.nodes:
+            node.resolve(tag)
+        column = node.columns.get(tag)
+        if column is not None:
+            return column
+        return None if node.nodes[tag] else SKIP
 
     def _below(self, element: etree._Element, node: Node) -> None:
         """Fill the row from the element's children, walking them once."""
@@ -167,7 +214,7 @@ class _Builder:
 
     def _blank_text(self, element: etree._Element, column: int) -> str:
         """'' for an empty element; a nil holds its place as '' until the row is done."""
-        if element.get(_XSI_NIL) in ("true", "1"):
+        if element.get(XSI_NIL) in ("true", "1"):
             self._nils.append(column)
         return ""
 
@@ -176,7 +223,7 @@ class _Builder:
         for slot in node.texts:
             text = element.text
             if text is None:
-                if slot.many and element.get(_XSI_NIL) in ("true", "1"):
+                if slot.many and element.get(XSI_NIL) in ("true", "1"):
                     continue
                 if self._row[slot.column] is None or slot.many:
                     text = self._blank_text(element, slot.column)
@@ -196,119 +243,47 @@ class _Builder:
             self._row[slot.column] = f"{there}{LIST_SEPARATOR}{text}"
 
 
-def _records(content: BinaryIO, path: tuple[Segment, ...]) -> Iterator[etree._Element]:
-    """Record elements, each freed once the consumer asks for the next."""
-    whole = path[-1].local == ANY  # the record is the root, or the first element of a SOAP body
-    parser = _parser("{}none" if whole else path[-1].filter)
+def _records(content: BinaryIO, feed: RecordFeed) -> Iterator[etree._Element | Stretch]:
+    """Record elements, each freed once the consumer asks for the next, and stretches of them."""
     tail = b""
-    try:
-        since = 0
-        while data := content.read(_FEED):
-            parser.feed(data)
-            tail = data
-            since += len(data)
-            for record in _ended(parser, path):
-                yield record
-                since = 0
-            if since > RECORD_BYTES:
-                raise BatchRefused(
-                    f"no end of a record within {since:,} bytes",
-                    code="too_large",
-                    remedy="Check `records` of the source, or ask the ERP for smaller records.",
-                )
-    except etree.XMLSyntaxError as error:
-        raise _refused(error) from None
-    root = _closed(parser, tail)
-    _refuse_doctype(root)
-    if whole:
-        record = root if len(path) == 1 else _body_element(root, path)
-        if record is not None:
-            yield record
-
-
-def _parser(tag: str) -> etree.XMLPullParser:
-    """A parser that tells the end of elements with this tag and follows nothing outward."""
-    return etree.XMLPullParser(
-        events=("end",),
-        tag=tag,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
-
-
-def _ended(parser: etree.XMLPullParser, path: tuple[Segment, ...]) -> Iterator[etree._Element]:
-    """The records that ended in what was fed last."""
-    above: etree._Element | None = None
-    for _, record in parser.read_events():
-        parent = record.getparent()
-        if above is None or parent is not above:
-            if not _matches(record, path):
+    since = 0
+    while data := content.read(_FEED):
+        tail = data
+        since += len(data)
+        for found in feed.feed(data):
+            if isinstance(found, Stretch):
+                yield found
+            elif feed.is_record(found):
+                yield found
+                feed.free(found)
+            else:
                 continue
-            _refuse_doctype(record)
-            above = parent
-        yield record
-        record.clear(keep_tail=False)
-        if parent is not None:
-            while record.getprevious() is not None:
-                del parent[0]
+            since = 0
+        if since > RECORD_BYTES:
+            raise endless(since)
+    for found in feed.rest():
+        if feed.is_record(found):
+            yield found
+            feed.free(found)
+    for found in _ended(feed, tail):
+        if feed.is_record(found):
+            yield found
 
 
-def _closed(parser: etree.XMLPullParser, tail: bytes) -> etree._Element:
-    """The root once all was fed. `tail`: the last bytes, to tell a cut from a fault."""
+def _nulls(size: int) -> pa.Array:
+    return pa.nulls(size, pa.string())
+
+
+def _ended(feed: RecordFeed, tail: bytes) -> Iterator[etree._Element]:
+    """What ended with the last bytes. `tail`: those bytes, to tell a cut from a fault."""
     try:
-        return parser.close()
+        yield from feed.close()
     except etree.XMLSyntaxError as error:
         cut = error.code in _CUT_ERRORS or not tail.rstrip().endswith(b">")
-        if error.code in _ENCODING_ERRORS or not cut:
-            raise _refused(error) from None
+        if error.code in ENCODING_ERRORS or not cut:
+            raise
         raise BatchRefused(
             f"the XML ends in the middle: {error.msg}",
             code="truncated",
             remedy="Pull the page again.",
         ) from None
-
-
-def _matches(record: etree._Element, path: tuple[Segment, ...]) -> bool:
-    element: etree._Element | None = record
-    for segment in reversed(path):
-        if element is None or not segment.matches(str(element.tag)):
-            return False
-        element = element.getparent()
-    return element is None
-
-
-def _body_element(root: etree._Element, path: tuple[Segment, ...]) -> etree._Element | None:
-    if not path[0].matches(str(root.tag)):
-        return None
-    for part in root:
-        if path[1].matches(str(part.tag)) and len(part):
-            return part[0]
-    return None
-
-
-def _refuse_doctype(element: etree._Element) -> None:
-    if element.getroottree().docinfo.internalDTD is not None:
-        raise BatchRefused(
-            "the XML carries a DOCTYPE, which is never read",
-            code="doctype",
-            remedy="Ask the ERP's owner to send it without one.",
-        )
-
-
-def _refused(error: etree.XMLSyntaxError) -> BatchRefused:
-    line, column = error.position
-    if error.code in _ENCODING_ERRORS:
-        return BatchRefused(
-            f"the bytes are not in the declared encoding (line {line}, column {column})",
-            code="encoding",
-            remedy="Ask the ERP's owner to declare the encoding it writes.",
-        )
-    return BatchRefused(
-        f"the XML is not well-formed (line {line}, column {column}): {error.msg}",
-        code="malformed",
-        remedy="Look at the landed page, then ask the ERP's owner.",
-    )

@@ -1,6 +1,6 @@
-"""The words of a file source: which files, when they are whole, how they are written.
+"""The words of a file source: which files, and when they are whole.
 
-Declares; the wire is `connectors/sftp.py`, the bytes are read by `connectors/formats/`.
+How they are written is said in `formats.py`. Declares; the wire is `connectors/sftp.py`.
 """
 
 from __future__ import annotations
@@ -10,61 +10,67 @@ from typing import Literal
 from pydantic import Field
 
 from mappings.sources.base import Strict
+from mappings.sources.formats import (
+    CsvFormat,
+    DatanormFormat,
+    EdifactFormat,
+    ExcelFormat,
+    FacturxFormat,
+    FileFormat,
+    FixedFormat,
+    JsonLinesFormat,
+    Trailer,
+    Unpack,
+    XmlFormat,
+)
 
-
-class Trailer(Strict):
-    """The last record of a CSV file: proof that the file is whole and adds up."""
-
-    starts_with: str = Field(description="first column of the trailer record, e.g. TRL")
-    count: int | None = Field(
-        default=None, description="column number (1 = first) of the record count"
-    )
-    total: int | None = Field(default=None, description="column number of the control total")
-    total_of: str | None = Field(default=None, description="data column that the total adds up")
-    decimal: Literal["comma", "point"] = Field(default="point", description="decimal mark of both")
-
-
-class CsvFormat(Strict):
-    """How a CSV file is written; nothing is sniffed."""
-
-    kind: Literal["csv"]
-    delimiter: str = ";"
-    encoding: str = "utf-8"
-    quote: str = '"'
-    header: bool = True
-    columns: tuple[str, ...] = Field(
-        default=(), description="column names where there is no header"
-    )
-    trailer: Trailer | None = None
-    quoted_newlines: bool = Field(default=False, description="fields may hold line breaks")
-
-
-class XmlFormat(Strict):
-    """How an XML file is written. `records` is a path of local names below the root."""
-
-    kind: Literal["xml"]
-    records: str = Field(
-        description="path from the root element to the repeated record; . = the root itself"
-    )
-    namespaces: dict[str, str] = Field(
-        default_factory=dict, description="prefix to URI for the paths of this mapping"
-    )
+__all__ = [
+    "CsvFormat",
+    "DatanormFormat",
+    "EdifactFormat",
+    "ExcelFormat",
+    "FacturxFormat",
+    "FixedFormat",
+    "JsonLinesFormat",
+    "SftpSource",
+    "Trailer",
+    "Unpack",
+    "XmlFormat",
+]
 
 
 class SftpSource(Strict):
-    """Files in one folder of the server."""
+    """Files in one folder of a server (`sftp`), or of this machine (`files`)."""
 
-    protocol: Literal["sftp"]
+    protocol: Literal["sftp", "files"]
     files: str = Field(description="path with a pattern in its last segment, e.g. out/prices_*.csv")
-    format: CsvFormat | XmlFormat = Field(discriminator="kind")
+    format: FileFormat
+    unpack: Unpack | None = Field(default=None, description="the files are packed")
     pick: Literal["latest", "all"] = Field(
-        default="latest", description="latest: one whole extract; all: every file there is"
+        default="latest",
+        description="latest: one whole extract; all: every file there is, in a delta every file "
+        "behind the last one read",
     )
     order: str | None = Field(
         default=None,
         description="regular expression whose first group orders the files (a number or a date)",
     )
+    gapless: bool = Field(
+        default=False,
+        description="the group of `order` counts up by one: a missing number stops the feed",
+    )
+    again: int = Field(
+        default=0,
+        ge=0,
+        description="delta: so many files before the last one are looked at again, for new "
+        "content under an old name",
+    )
     marker: str | None = Field(
         default=None,
         description="suffix of the end marker, e.g. .done; without it size and time must be stable",
+    )
+    marker_minutes: int = Field(
+        default=60,
+        ge=0,
+        description="how long a file may wait for its marker before that is a fault of the export",
     )

@@ -1,12 +1,17 @@
-"""The words of a SOAP source. Declares; the wire is `connectors/soap.py`."""
+"""The words of a SOAP source. Declares; the wire is `connectors/soap.py`.
+
+A path of an answer begins below the first element of its body; one that begins with `/` at the
+envelope (`/Header/Paging/Next`), for ERPs that answer in the header too.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mappings.sources.base import Strict
+from mappings.sources.sftp import CsvFormat, XmlFormat
 
 
 class SoapPaging(Strict):
@@ -18,8 +23,19 @@ class SoapPaging(Strict):
     response: str = Field(
         description="answer element that holds the next token; absent or empty at the end"
     )
-    size_request: str | None = Field(None, description="request element for the page size")
-    size: int | None = Field(None, description="records per page to ask for")
+    size_request: str | None = Field(default=None, description="request element for the page size")
+    size: int | None = Field(default=None, description="records per page to ask for")
+    operation: str | None = Field(
+        default=None,
+        description="operation of all pages but the first, where it is another one; it is sent "
+        "the token and the page's number alone (NetSuite's searchMoreWithId)",
+    )
+    index_request: str | None = Field(
+        default=None,
+        description="request element for the page's number, 1 = first; the token may then stay "
+        "the same, and `pages` says where to end",
+    )
+    pages: str | None = Field(default=None, description="answer element: how many pages there are")
 
 
 class SoapSource(Strict):
@@ -27,23 +43,38 @@ class SoapSource(Strict):
 
     protocol: Literal["soap"]
     operation: str = Field(description="operation name in the WSDL")
-    records: str = Field(description="path from the answer's root element to the repeated record")
+    records: str = Field(
+        description="path from the answer's root element to the repeated record, or to the element "
+        "whose text is the `payload`"
+    )
+    payload: Annotated[CsvFormat | XmlFormat, Field(discriminator="kind")] | None = Field(
+        default=None,
+        description="the records are a text inside that element (escaped or CDATA): its form",
+    )
     namespaces: dict[str, str] = Field(
         default_factory=dict, description="prefix to URI, for paths that use a prefix"
     )
     request: dict[str, str] = Field(default_factory=dict, description="fixed request elements")
     page: SoapPaging | None = None
     count: str | None = Field(
-        None, description="answer element declaring how many records there are in all"
+        default=None, description="answer element declaring how many records there are in all"
     )
     since: str | None = Field(
-        None, description="request element that takes the cursor (delta feeds)"
+        default=None, description="request element that takes the cursor (delta feeds)"
     )
     cursor: str | None = Field(
-        None, description="record element whose largest value is the next cursor"
+        default=None, description="record element whose largest value is the next cursor"
+    )
+    volatile: tuple[str, ...] = Field(
+        default=(),
+        description="answer elements outside the records that are made anew for each answer (a "
+        "time stamp, a search id); with the paging token they are left out when a batch is "
+        "compared with the last one, so that the same records count as the same bytes",
     )
     error: str | None = Field(
-        None, description="answer element that holds a business error code inside HTTP 200"
+        default=None, description="answer element that holds a business error code inside HTTP 200"
     )
-    error_text: str | None = Field(None, description="answer element with that error's text")
-    error_ok: tuple[str, ...] = Field((), description="codes of `error` that mean success")
+    error_text: str | None = Field(
+        default=None, description="answer element with that error's text"
+    )
+    error_ok: tuple[str, ...] = Field(default=(), description="codes of `error` that mean success")

@@ -22,12 +22,13 @@ from starlette.routing import Route
 
 from sandbox.dataset import Dataset
 from sandbox.faults import Faults
-from sandbox.odata import intake, misbehaviour
+from sandbox.odata import intake, misbehaviour, quotes
 from sandbox.odata.entities import BY_SET, Entity
 from sandbox.odata.metadata import csdl, service_document
 from sandbox.odata.misbehaviour import error
 from sandbox.odata.pages import Pages
 from sandbox.odata.query import MisunderstoodError, UnsupportedError, understood
+from sandbox.odata.subscriptions import Subscriptions
 from sandbox.orders import OrderBook
 from sandbox.pdf import invoice_pdf
 
@@ -75,6 +76,7 @@ class ODataErp:
         self._client = (client_id, client_secret)
         self._tokens: dict[str, float] = {}
         self.dataset = dataset
+        self.subscriptions = Subscriptions()
         self._socket = socket.create_server(("127.0.0.1", port))
         self._port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
@@ -140,6 +142,7 @@ class ODataErp:
         self.faults.taken.clear()
         self.requests.clear()
         self._tokens.clear()
+        self.subscriptions.clear()
         self.sign_ins = 0
         self.token_seconds, self.links, self.link_host, self.retry_date = (
             3600.0,
@@ -164,6 +167,7 @@ class ODataErp:
             routes=[
                 Route("/token", self._token, methods=["POST"]),
                 Route("/_sandbox/faults", self._arm, methods=["POST"]),
+                *self.subscriptions.routes(ROOT, self._signed_in),
                 Route(f"{ROOT}/{{path:path}}", self._intake, methods=["POST"]),
                 Route(f"{ROOT}/{{path:path}}", self._odata, methods=["GET"]),
                 Route(ROOT, self._odata, methods=["GET"]),
@@ -224,8 +228,7 @@ class ODataErp:
             return answer
         if name == "session_expired":
             self._tokens.clear()
-        _, _, token = request.headers.get("authorization", "").partition("Bearer ")
-        if self._tokens.get(token, 0.0) < time.monotonic():
+        if not self._signed_in(request):
             return error(401, "Unauthorized", "Sign in first.", **{"WWW-Authenticate": "Bearer"})
         looked_up = self._looked_up(unquote(raw).removeprefix(ROOT).strip("/"), query)
         if looked_up is not None:
@@ -234,6 +237,10 @@ class ODataErp:
         if name in {"truncated", "drop"}:
             return misbehaviour.CutShort(answer, whole_length=name == "drop")
         return answer
+
+    def _signed_in(self, request: Request) -> bool:
+        _, _, token = request.headers.get("authorization", "").partition("Bearer ")
+        return self._tokens.get(token, 0.0) >= time.monotonic()
 
     async def _intake(self, request: Request) -> Response:
         """Take what is posted."""
@@ -248,8 +255,7 @@ class ODataErp:
             return answer
         if name == "session_expired":
             self._tokens.clear()
-        _, _, token = request.headers.get("authorization", "").partition("Bearer ")
-        if self._tokens.get(token, 0.0) < time.monotonic():
+        if not self._signed_in(request):
             return error(401, "Unauthorized", "Sign in first.", **{"WWW-Authenticate": "Bearer"})
         if entity not in intake.TAKES:
             return error(404, "NotFound", f"{entity} takes nothing.")
@@ -284,7 +290,8 @@ class ODataErp:
             return Response(csdl(), media_type="application/xml", headers={"OData-Version": "4.0"})
         name, _, rest = what.partition("/")
         if name not in BY_SET:
-            return self._document(what)
+            quote = name == quotes.SET
+            return self._quotes(root, query, request) if quote else self._document(what)
         options = {key: values[-1] for key, values in parse_qs(query).items()}
         try:
             wanted = understood(options, BY_SET[name])
@@ -327,6 +334,17 @@ class ODataErp:
         newest = pc.max(self._dataset[entity.table]["modified_at"]).as_py()
         tag = "0" if newest is None else f"{newest.timestamp():.6f}"
         return {"ETag": f'W/"{tag}"', "Preference-Applied": f"odata.maxpagesize={size}"}
+
+    def _quotes(self, root: str, query: str, request: Request) -> Response:
+        options = {key: values[-1] for key, values in parse_qs(query).items()}
+        try:
+            found = quotes.quotes(self._dataset, options)
+        except MisunderstoodError as problem:
+            return error(400, "BadRequest", str(problem))
+        body: dict[str, Any] = {"@odata.context": f"{root}/$metadata#{quotes.SET}"}
+        if options.get("$count") == "true":
+            body["@odata.count"] = len(found)
+        return _json({**body, "value": found}, request)
 
     def _document(self, location: str) -> Response:
         documents = self._dataset["document"]

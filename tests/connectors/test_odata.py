@@ -192,14 +192,16 @@ def test_decimals_come_as_exact_text(
     assert rows(pages)[0]["UnitPrice"] == "123456789012.345678"
 
 
-def test_only_one_page_is_asked_for_ahead(connector: ODataConnector, erp: ODataErp) -> None:
-    walk = connector.read(PRICES, None)
+def test_a_few_pages_are_asked_for_ahead_and_no_more(
+    connector: ODataConnector, erp: ODataErp
+) -> None:
+    walk = connector.read(PRICES.model_copy(update={"page_size": 5}), None)  # 18 pages
     next(walk)
-    until = time.monotonic() + 2
-    while len(erp.requests) < 2 and time.monotonic() < until:
+    until = time.monotonic() + 5
+    while len(erp.requests) < 5 and time.monotonic() < until:
         time.sleep(0.01)
-    time.sleep(0.05)
-    assert len(erp.requests) == 2
+    time.sleep(0.1)
+    assert len(erp.requests) == 5  # one in hand, three waiting, one at the door
     walk.close()
 
 

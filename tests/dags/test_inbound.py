@@ -17,6 +17,8 @@ from mappings.reading import read_mappings
 from mappings.settings import REPOSITORY, Settings
 from sandbox.dataset import Dataset
 from sandbox.soap import SoapErp
+from sync.context import Context
+from sync.feed import sync_feed
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
 
@@ -77,6 +79,28 @@ def test_a_held_batch_is_no_failure_and_what_follows_is_skipped(
     assert _rows(settings, "SELECT key, row_hash FROM portal.dealer ORDER BY key") == before
 
 
+@pytest.mark.slow
+def test_a_sweep_takes_the_changes_and_then_compares_everything(
+    anvil: SoapErp, settings: Settings, run_dag: Callable[[str], dict[str, str]]
+) -> None:
+    del anvil
+    with Context.open(settings) as ctx:
+        for feed in ("customers", "products", "order_status"):
+            sync_feed(ctx, "anvil", feed)
+    states = run_dag("anvil__order_status__sweep")
+    assert states == {"pull_sweep": "success", "load": "success", "reconcile": "success",
+                      "dag": "success"}  # fmt: skip
+    ((cause, complete, compared, missed),) = _rows(
+        settings,
+        "SELECT cause, complete, compared, missed_inserted + missed_updated + missed_deleted "
+        "FROM sync.sweep",
+    )
+    assert (cause, complete, missed) == ("schedule", True, 0)
+    assert compared > 0
+    modes = _rows(settings, "SELECT mode FROM sync.batch WHERE feed = 'order_status' ORDER BY id")
+    assert modes == [("delta",), ("delta",), ("snapshot",)]
+
+
 def test_a_feed_whose_required_feeds_are_not_there_is_skipped(
     anvil: SoapErp, settings: Settings, run_dag: Callable[[str], dict[str, str]]
 ) -> None:
@@ -111,7 +135,7 @@ def test_a_broken_mapping_is_one_red_dag_and_the_others_are_there(
     )
     found = inbound.inbound_dags(read_mappings(folder for folder in settings.mappings))
     assert {name for name in found if name.startswith("bent")} == {"bent__mapping_is_broken"}
-    assert len([name for name in found if name.startswith("anvil__")]) == 7
+    assert len([name for name in found if name.startswith("anvil__")]) == 8
     page = found["bent__mapping_is_broken"].doc_md or ""
     assert "unit_prise" in page
     assert "did you mean unit_price" in page
@@ -124,7 +148,7 @@ def test_a_broken_mapping_is_one_red_dag_and_the_others_are_there(
 def test_every_dag_says_what_it_is(settings: Settings) -> None:
     shutil.copy(REPOSITORY / "mappings" / "erps" / "anvil.yaml", settings.mappings[0])
     found = inbound.inbound_dags(read_mappings(settings.mappings))
-    assert len(found) == 7
+    assert len(found) == 8, "seven feeds, and the sweep of the one that sends deltas"
     for dag in found.values():
         assert isinstance(dag, DAG)
         assert dag.catchup is False
@@ -132,7 +156,9 @@ def test_every_dag_says_what_it_is(settings: Settings) -> None:
         assert len(dag.tasks) <= 3
         assert dag.tags >= {"anvil", "soap"}
         assert {task.owner for task in dag.tasks} != {"airflow"}
-        for words in ("**A batch is held when**", "| Requires |", "| Promise |", "waybill check"):
+        sweep = ("Its cursor misses", "| Schedule |", "waybill feeds", "**When it finds much**")
+        plain = ("**A batch is held when**", "| Requires |", "| Promise |", "waybill check")
+        for words in sweep if "sweep" in dag.tags else plain:
             assert words in (dag.doc_md or "")
     timetable: Any = found["anvil__prices"].timetable
     assert str(timetable.timezone) == "Europe/Berlin"
@@ -163,10 +189,10 @@ def _parse(settings: Settings, **more: str) -> tuple[int, float, set[str]]:
     return int(number), float(seconds), set(modules.split())
 
 
-def test_56_dags_parse_within_2_seconds_and_load_nothing_heavy(settings: Settings) -> None:
+def test_64_dags_parse_within_2_seconds_and_load_nothing_heavy(settings: Settings) -> None:
     _eight_erps(settings.mappings[0])
     number, seconds, modules = _parse(settings)
-    assert number == 56
+    assert number == 64  # 8 ERPs, 7 feeds, a sweep each
     assert modules & HEAVY == set()
     assert "sync" not in modules
     assert seconds < 2.0  # of the processor's time: the requirement itself

@@ -168,6 +168,41 @@ def test_check_tries_everything_and_loads_nothing(anvil: Any, waybill: Run) -> N
     assert all(reason["records"] > 0 and reason["says"] for reason in reasons)
 
 
+def test_check_of_a_feed_shows_records_side_by_side(anvil: Any, waybill: Run) -> None:
+    code, out, _ = waybill("check", "anvil", "prices")
+    assert code == 0
+    assert "price record 1: ok" in out
+    assert "KBETR → trailing_minus → decimal_point" in out
+    anvil.faults.arm("bad_rows", times=None, where="GetConditionList")
+    code, out, _ = waybill("check", "anvil", "prices", "--json", "--records", "5")
+    ((source,),) = (one["sources"] for one in json.loads(out))
+    assert (code, source["feed"], len(source["records"])) == (cli.RED, "prices", 5)
+    first = source["records"][0]
+    assert first["state"] == "rejected"
+    told = [one for one in first["fields"] if one["reasons"]]
+    assert told
+    assert all(one["theirs"] and reason["says"] for one in told for reason in one["reasons"])
+    good = next(record for record in source["records"] if record["state"] == "ok")
+    price = next(one for one in good["fields"] if one["field"] == "unit_price")
+    assert price["value"] is None or price["raw"] is not None
+    assert json.loads(waybill("runs", "--json")[1]) == json.loads(waybill("batches", "--json")[1])
+    assert waybill("check", "anvil", "prises")[0] == cli.MISCONFIGURED
+
+
+def test_check_refuses_a_delta_that_would_never_see_a_deletion(
+    anvil: Any, waybill: Run, settings: Settings
+) -> None:
+    del anvil
+    path = settings.mappings[0] / "anvil.yaml"
+    text = path.read_text(encoding="utf-8").replace("deleted: LOEVM\n", "\n")
+    path.write_text(text.replace('sweep: "30 5 * * 0"\n', "\n"), encoding="utf-8")
+    code, out, _ = waybill("check", "anvil", "order_status")
+    assert code == cli.MISCONFIGURED
+    assert "`misses: [deletions]`" in out
+    path.write_text(text.replace('sweep: "30 5 * * 0"', "misses: [deletions]"), encoding="utf-8")
+    assert waybill("check", "anvil", "order_status")[0] == cli.OK
+
+
 def test_check_says_what_to_do_about_a_wrong_password(
     anvil: Any, waybill: Run, settings: Settings
 ) -> None:
