@@ -25,7 +25,7 @@ import psycopg
 import tenacity
 
 from connectors import open_sender
-from connectors.budget import UNLIMITED, Budget
+from connectors.budget import Budget
 from connectors.protocol import Message, Sender
 from mappings.errors import RateLimited, Transient, WaybillError
 from mappings.messages import KINDS
@@ -36,6 +36,7 @@ from portal_db.failures import as_waybill_error
 from portal_db.outbox import Claim
 from portal_db.outcomes import Move
 from sync import sending
+from sync.budget import erp_budget
 from sync.connection import resolve
 from sync.context import Context
 from sync.mapping_text import mapping_text
@@ -79,7 +80,7 @@ def deliver_due(
     """Deliver messages that are due, oldest first, up to `limit` attempts an ERP.
 
     `erp` or `message_id` narrows it. `threads` dealers of an ERP at a time. `budgets` gives each
-    ERP's budget (default: unlimited). Raises Misconfigured for an unknown ERP; what goes wrong with
+    ERP's budget (default: the account's, in the lane for what is wanted now). Raises Misconfigured for an unknown ERP; what goes wrong with
     a message is recorded with it and never raised. A lost database is raised as Transient.
     """
     report = DeliveryReport()
@@ -94,7 +95,7 @@ def deliver_due(
     for name in names:
         mapping = ctx.erp(name)
         if any(mapping.outbound(kind) is not None for kind in KINDS):
-            budget = UNLIMITED if budgets is None else budgets(name)
+            budget = erp_budget(ctx, name, "now") if budgets is None else budgets(name)
             lane = _Lane(ctx, mapping, me, message_id, limit, budget, stop, report)
             try:
                 lane.run(threads)
