@@ -92,12 +92,12 @@ BEGIN
       EXCEPT
       SELECT o.product_key FROM own o
       JOIN unnest(p_products, p_uoms, p_quantities) AS l (product_key, uom, qty)
-        ON l.product_key = o.product_key AND l.uom = o.uom
-      WHERE NOT p_all AND o.level IN ('quote', 'customer') AND o.unit_price IS NOT NULL
-        AND o.min_qty <= l.qty AND o.quota_left IS NULL
-        AND NOT EXISTS (SELECT FROM rule r WHERE r.level IN ('quote', 'customer'))
-        AND NOT EXISTS (SELECT FROM own off WHERE off.product_key = o.product_key
-                        AND (off.pct_off_list IS NOT NULL OR off.amount_off_list IS NOT NULL))
+        ON l.product_key = o.product_key
+      WHERE NOT p_all AND NOT EXISTS (SELECT FROM rule r WHERE r.level IN ('quote', 'customer'))
+      GROUP BY o.product_key
+      HAVING bool_and(o.pct_off_list IS NULL AND o.amount_off_list IS NULL)
+        AND bool_or(o.level IN ('quote', 'customer') AND o.unit_price IS NOT NULL
+                    AND o.uom = l.uom AND o.min_qty <= l.qty AND o.quota_left IS NULL)
     ))
     AND portal.price_scope(p.dealer_scope, p.dealer_group_kind, p.dealer_key) = ANY (p_scopes)
     AND p.currency = p_currency AND p.valid_from <= p_day
