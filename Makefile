@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo test conformance check format licences clean
+.PHONY: help setup demo test conformance chaos check format licences clean
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
@@ -27,8 +27,11 @@ test: .venv/.synced ## the whole suite; ARGS="-k prices"
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 conformance: .venv/.synced ## the conformance battery, recorded in docs/conformance.md
-	@$(BIN)/python -m pytest -p tests.conformance.recorder -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -p tests.conformance.recorder -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 	@$(BIN)/python -m tests.conformance.page
+
+chaos: .venv/.synced ## orders while everything breaks; ARGS="--orders 1000 --seed 7 --json out.json"
+	@$(BIN)/python -m bench.chaos $(ARGS)
 
 check: .venv/.synced licences ## style, types, imports, licences
 	@$(BIN)/ruff check .

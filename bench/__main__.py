@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ import psycopg
 
 from bench import peers, price_file
 from bench.installation import Installation
-from bench.subject import Subject, reader
+from bench.subject import Subject, reader, server_cpu
 from bench.truth import differences
 
 CASES = ("first", "same_bytes", "same_rows", "changed_1", "vanished_1", "changed_20")
@@ -51,7 +52,8 @@ def main() -> int:
         if "case" in one:
             print(
                 f"{one['case']:<14}{one['rows']:>10} rows {one['seconds']:>8.2f} s "
-                f"{one['ratio'] or 0:>7.2f}x {one['peak_mb'] or 0:>7.0f} MB "
+                f"{one['ratio'] or 0:>7.2f}x "
+                f"{one['cpu_ratio'] or 0:>6.2f}x cpu {one['peak_mb'] or 0:>7.0f} MB "
                 f"{one['wal_mb'] or 0:>8.1f} MB WAL  {'right' if one['right'] else 'WRONG'}"
             )
     return 0 if all(one.get("right", True) for one in found) else 1
@@ -96,12 +98,13 @@ class _Bench:
         self.cases = [case for case in CASES if case in args.cases.split(",")]
         self.found: dict[str, list[dict[str, Any]]] = {"psql_copy": []}
         self.imported_mb = 0.0
+        self.began = time.time()
         self.pg = installation.pg_settings()
 
     def rounds(self) -> None:
         """Every case once a round, psql's COPY before each."""
         for round_no in range(1, self.args.rounds + 1):
-            erp = f"bench{round_no}"
+            erp = f"b{int(self.began) % 1_000_000}r{round_no}"
             self.installation.add_erp(erp)
             with Subject(self.installation) as subject:
                 for feed in ("customers", "products"):
@@ -114,11 +117,18 @@ class _Bench:
 
     def _psql(self) -> float:
         command = self.installation.psql_copy(self.files["clean"])
-        began = time.monotonic()
+        began, used = time.monotonic(), self._used()
         subprocess.run(command, check=True)
-        seconds = time.monotonic() - began
-        self.found["psql_copy"].append({"seconds": seconds, "ratio": 1.0, "right": True})
+        seconds, used = time.monotonic() - began, self._used() - used
+        self.found["psql_copy"].append(
+            {"seconds": seconds, "cpu": used, "ratio": 1.0, "cpu_ratio": 1.0, "right": True}
+        )
         return seconds
+
+    def _used(self) -> float:
+        """CPU seconds of the server and of children that have ended (psql)."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return server_cpu(self.installation) + ended.ru_utime + ended.ru_stime
 
     def _case(self, subject: Subject, erp: str, case: str, limit: float) -> None:
         file = self.files[_FILES.get(case, case)]
@@ -143,6 +153,8 @@ class _Bench:
             wrong.append(f"a reader waited {seen.longest:.2f} s")
         answer |= {
             "ratio": answer["seconds"] / limit,
+            "cpu_ratio": (answer["cpu"] + answer["server_cpu"])
+            / self.found["psql_copy"][-1]["cpu"],
             "right": not wrong,
             "dead_rows": self._dead(erp),
             "reader_looks": seen.looks,
@@ -188,6 +200,7 @@ class _Bench:
                     "case": case,
                     "rows": self.args.rows,
                     "ratio": _median(runs, "ratio"),
+                    "cpu_ratio": _median(runs, "cpu_ratio"),
                     "seconds": _median(runs, "seconds"),
                     "peak_mb": _median(runs, "peak_mb"),
                     "wal_mb": _median(runs, "wal_mb"),

@@ -52,7 +52,9 @@ def _dlt(url: str, file: str, schema: str, mode: str) -> None:
 
 def _sling(url: str, file: str, schema: str, mode: str) -> None:
     binary = next(Path(sys.prefix).rglob("sling-linux-amd64/**/sling"), None) or next(
-        path for path in Path(sys.prefix).rglob("sling") if path.is_file() and os.access(path, os.X_OK)
+        path
+        for path in Path(sys.prefix).rglob("sling")
+        if path.is_file() and os.access(path, os.X_OK)
     )
     more = ["--mode", "full-refresh"] if mode == "first" else ["--mode", "incremental"]
     subprocess.run(

@@ -17,8 +17,8 @@ DAY = "2026-11-15"
 _TABLE = f"portal.price_{ERP}"
 _INSERT = (
     "INSERT INTO {table} (erp, header_key, level, dealer_scope, dealer_group_kind, dealer_key, "
-    "product_scope, product_key, currency, uom, per, min_qty, unit_price, pct_off_list, valid_from, "
-    "valid_to, dealer_erp, product_erp, batch_id, record_no, row_hash, as_of) "
+    "product_scope, product_key, currency, uom, per, min_qty, unit_price, pct_off_list, "
+    "valid_from, valid_to, dealer_erp, product_erp, batch_id, record_no, row_hash, as_of) "
     "SELECT 'bench', '{letter}' || lpad(h::text, 9, '0'), '{level}', '{scope}', {kind}, {key}, "
     "'product', 'P' || lpad(p::text, 6, '0'), 'EUR', {uom}, 1, b, {price}, {percent}, {since}, "
     "{until}, 'bench', 'bench', 1, h, h, now() FROM ({source}) s, unnest(ARRAY[{breaks}]) b"
@@ -94,8 +94,9 @@ class PriceList:
                   price="round(10 + p % 9000 / 100.0, 2)")  # fmt: skip
         self._add(table, "L", "list", f"SELECT p, {self.products} + p h FROM {every} p", breaks="1",
                   since="date '2025-01-01'", until="date '2026-01-01'")  # fmt: skip
-        self._add(table, "S", "scale", f"SELECT p, p h FROM {every} p WHERE p % 3 = 0", price="NULL",
-                  breaks="10, 50, 100", percent="(2 + b / 20)::numeric", uom="NULL")  # fmt: skip
+        self._add(table, "S", "scale", f"SELECT p, p h FROM {every} p WHERE p % 3 = 0",
+                  price="NULL", breaks="10, 50, 100", uom="NULL",
+                  percent="(2 + b / 20)::numeric")  # fmt: skip
         self._add(table, "G", "group", "SELECT p, g, p * 5 + g h FROM "
                   f"{every} p, generate_series(0, 4) g WHERE p % 10 <> 9", scope="group",
                   kind="'tier'", key="'T' || g")  # fmt: skip
@@ -126,22 +127,34 @@ class PriceList:
     def _people(self) -> None:
         """Dealers, memberships and products, and one portal dealer that owns all of them."""
         stamp = "1, d, d, now()"
-        for text in (
-            "INSERT INTO portal.dealer (erp, key, name, status, account_key, currency, batch_id, "
-            "record_no, row_hash, as_of) SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 'D', "
-            f"'active', 'D' || lpad(d::text, 6, '0'), 'EUR', {stamp} "
-            f"FROM generate_series(1, {self.dealers}) d",
-            "INSERT INTO portal.dealer_group (erp, dealer_key, account_key, kind, group_key, "
-            "category_slot, valid_from, batch_id, record_no, row_hash, as_of) SELECT 'bench', "
-            "'D' || lpad(d::text, 6, '0'), 'D' || lpad(d::text, 6, '0'), k.kind, k.key, '', "
-            f"'0001-01-01', {stamp} FROM generate_series(1, {self.dealers}) d, LATERAL (VALUES "
-            "('tier', 'T' || d % 5), ('contract', 'C' || d % 200 + 1)) k (kind, key)",
-            "INSERT INTO portal.dealer_account (erp, dealer_key, portal_dealer_id) SELECT 'bench', "
-            f"'D' || lpad(d::text, 6, '0'), 1 FROM generate_series(1, {self.dealers}) d",
-            "INSERT INTO portal.product (erp, key, name, status, base_uom, batch_id, record_no, "
-            "row_hash, as_of) SELECT 'bench', 'P' || lpad(d::text, 6, '0'), 'P', 'active', 'PCE', "
-            f"{stamp} FROM generate_series(1, {self.products}) d",
-        ):
+        texts = (
+            (
+                "INSERT INTO portal.dealer (erp, key, name, status, account_key, currency, "
+                "batch_id, record_no, row_hash, as_of) "
+                "SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 'D', "
+                f"'active', 'D' || lpad(d::text, 6, '0'), 'EUR', {stamp} "
+                f"FROM generate_series(1, {self.dealers}) d"
+            ),
+            (
+                "INSERT INTO portal.dealer_group (erp, dealer_key, account_key, kind, group_key, "
+                "category_slot, valid_from, batch_id, record_no, row_hash, as_of) SELECT 'bench', "
+                "'D' || lpad(d::text, 6, '0'), 'D' || lpad(d::text, 6, '0'), k.kind, k.key, '', "
+                f"'0001-01-01', {stamp} FROM generate_series(1, {self.dealers}) d, LATERAL "
+                "(VALUES ('tier', 'T' || d % 5), ('contract', 'C' || d % 200 + 1)) k (kind, key)"
+            ),
+            (
+                "INSERT INTO portal.dealer_account (erp, dealer_key, portal_dealer_id) "
+                "SELECT 'bench', 'D' || lpad(d::text, 6, '0'), 1 "
+                f"FROM generate_series(1, {self.dealers}) d"
+            ),
+            (
+                "INSERT INTO portal.product (erp, key, name, status, base_uom, batch_id, "
+                "record_no, row_hash, as_of) "
+                "SELECT 'bench', 'P' || lpad(d::text, 6, '0'), 'P', 'active', "
+                f"'PCE', {stamp} FROM generate_series(1, {self.products}) d"
+            ),
+        )
+        for text in texts:
             self._db.execute(text + " ON CONFLICT DO NOTHING")  # type: ignore[call-overload]
         self._db.execute("ANALYZE portal.dealer, portal.dealer_group, portal.product")
 

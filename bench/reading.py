@@ -29,7 +29,6 @@ import psycopg
 
 from bench.price_list import DAY, ERP, PriceList
 from mappings.pricing import Pricing
-from mappings.settings import Settings
 from portal_db import server
 from portal_db.migrate import migrate
 from portal_db.resolver import Ask, Market, resolve_for

@@ -55,11 +55,11 @@ class Subject:
             raise RuntimeError("no way in")
         with psycopg.connect(self.installation.url, autocommit=True) as connection:
             before = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
-            cpu = _server_cpu(self.installation)
+            cpu = server_cpu(self.installation)
             self.process.stdin.write(json.dumps({"erp": erp, "feed": feed, **more}) + "\n")
             self.process.stdin.flush()
             answer = self._answer()
-            answer["server_cpu"] = _server_cpu(self.installation) - cpu
+            answer["server_cpu"] = server_cpu(self.installation) - cpu
             wal = connection.execute(
                 "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s)", before
             ).fetchone()
@@ -74,7 +74,8 @@ class Subject:
         return json.loads(line)
 
 
-def _server_cpu(installation: Installation) -> float:
+def server_cpu(installation: Installation) -> float:
+    """CPU seconds of the database server so far, ended backends included."""
     running = server.running(installation.home)
     if running is None:
         return 0.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mappings.connection import Connection
     from mappings.targets import Target
 
-PROTOCOLS = ("soap", "odata", "sftp", "files")
+PROTOCOLS = ("soap", "odata", "rest", "sftp", "files")
 
 
 def open_connector(
@@ -68,6 +68,10 @@ def open_connector(
                 connect_timeout=within,
             )
         return ODataConnector(connection, erp, budget=budget)
+    if protocol == "rest":
+        from connectors.rest import RestConnector  # noqa: PLC0415  wire libraries load when needed
+
+        return RestConnector(connection, erp, budget=budget)
     if protocol == "sftp":
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed
 

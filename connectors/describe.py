@@ -8,7 +8,7 @@ column means, and reaches no address but the one it is given.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -55,7 +55,10 @@ def describe(location: str, erp: str, connection: Connection | None) -> Descript
     Raises Misconfigured (code `not_described`) for what is none of these, and what the wire raises.
     """
     if location.startswith("sftp:"):
-        return _of_bytes(_over_sftp(location.removeprefix("sftp:"), erp, connection), location, erp)
+        files = location.removeprefix("sftp:")
+        found = _of_bytes(_over_sftp(files, erp, connection), location, erp)
+        (listing,) = found.listings  # a file is one: its pattern is what was asked for
+        return replace(found, listings=(replace(listing, words={**listing.words, "files": files}),))
     if not location.startswith(("http://", "https://")):
         path = Path(location)
         if not path.is_file():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 from lxml import etree
 
+from connectors import PROTOCOLS
 from connectors.describe import Description, Listing
 from mappings.errors import Misconfigured
 
@@ -20,6 +22,8 @@ _EDM = {
 _STAMP = re.compile(
     r"(modified|changed|updated|last_?change|timestamp|systemmodified)", re.IGNORECASE
 )
+_COUNT = re.compile(r"(total|total_?count|count|total_?records|total_?items)", re.IGNORECASE)
+_NEXT = re.compile(r"(next|next_?link|next_?page|next_?url)", re.IGNORECASE)
 _DEEPEST = 4
 
 
@@ -112,12 +116,27 @@ def of_openapi(content: bytes, location: str) -> Description | None:
     if service.startswith("/") and location.startswith("http"):
         parts = urlsplit(location)
         service = f"{parts.scheme}://{parts.netloc}{service}"
-    return Description("openapi", "odata", _stub(service.rstrip("/")), tuple(listings))
+    return Description("openapi", plain_protocol(), _stub(service.rstrip("/")), tuple(listings))
 
 
-def plain_words(path: str, records: str) -> dict[str, Any]:
-    """The source of a plain JSON list: one page, or pages by next links, without a count."""
-    return {"protocol": "odata", "entity": path, "records": records or ".", "count": "false"}
+def plain_words(
+    path: str, records: str, beside: Mapping[str, object] | None = None
+) -> dict[str, Any]:
+    """The source of a plain JSON list. `beside`: what stands in the page beside the records."""
+    if "rest" not in PROTOCOLS:  # a service that pages by next links is read as OData reads it
+        return {"protocol": "odata", "entity": path, "records": records or ".", "count": "false"}
+    words: dict[str, Any] = {"protocol": "rest", "path": path, "records": records or "."}
+    for name, value in (beside or {}).items():
+        if _COUNT.fullmatch(name) and isinstance(value, int):
+            words.setdefault("count", name)
+        elif _NEXT.fullmatch(name) and (value is None or str(value).startswith(("http", "/"))):
+            words.setdefault("page", {"by": "link", "next": name})
+    return words
+
+
+def plain_protocol() -> str:
+    """The protocol of `plain_words`."""
+    return "rest" if "rest" in PROTOCOLS else "odata"
 
 
 def _answer(document: dict[str, Any], get: Any) -> dict[str, Any] | None:  # noqa: ANN401  any JSON

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from connectors.describe import Description, Listing
-from connectors.describe_http import plain_words
+from connectors.describe_http import plain_protocol, plain_words
 from mappings.errors import Misconfigured
 
 _LOOKED_AT = 1000
@@ -52,14 +52,18 @@ def of_json(content: bytes, location: str) -> Description:
     online = parts.scheme in {"http", "https"}
     name = PurePosixPath(parts.path).name or "records"
     entity = name if online else PurePosixPath(name).stem
-    words = plain_words(entity, "/".join(path))
+    beside = page if isinstance(page, dict) and len(path) == 1 else None
+    words = plain_words(entity, "/".join(path), beside)
     stub: dict[str, Any] = {"conn_type": "http"}
     if online:
         service = f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}"
         stub |= {"host": parts.hostname or "", "port": parts.port,
                  "extra": {"service_root": service}}  # fmt: skip
     return Description(
-        "json", "odata", stub, (Listing(entity, words, columns, children, content=content),)
+        "json",
+        plain_protocol(),
+        stub,
+        (Listing(entity, words, columns, children, content=content),),
     )
 
 

@@ -92,12 +92,12 @@ class FolderConnector:
 
     def _settled(self, source: SftpSource, folder: str) -> Choice:
         """What to read, once it stands still. Raises NotNow (`growing`) where it does not."""
-        choice = choose(source, self._list(folder))
+        choice = choose(source, self._list(folder), now=time.time())
         if source.marker is not None or not choice.files:
             return choice
         for _ in range(self._polls - 1):
             time.sleep(self._poll_seconds)
-            if choose(source, self._list(folder)).files != choice.files:
+            if choose(source, self._list(folder), now=time.time()).files != choice.files:
                 raise NotNow(
                     f"{source.files} is still being written",
                     code="growing",

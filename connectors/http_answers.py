@@ -22,6 +22,9 @@ _THROTTLE = re.compile(
     r"request limit exceeded|quota exceeded",
     re.IGNORECASE,
 )
+# Vendors whose interface costs extra and who say so with a 403.
+_PLAN = re.compile(r"\b(your|custom|pricing|subscription) plan\b|not licen[cs]ed", re.IGNORECASE)
+_SAMPLE = 4096
 _PASSING = frozenset({408, 425, 500, 502, 504})
 _SHOWN = 200
 
@@ -33,13 +36,13 @@ def problem(answer: httpx.Response, body: bytes, what: str, now: datetime) -> Wa
     where the server tells no date of its own.
     """
     status = answer.status_code
-    said = said_in(body)
     if answer.is_success:
         if is_html(answer, body):
             return Transient(
                 f"{what}: an HTML page with status {status} instead of data", code="html"
             )
         return None
+    said = said_in(body)
     if status == httpx.codes.TOO_MANY_REQUESTS or (status in {400, 403} and _THROTTLE.search(said)):
         return RateLimited(
             f"{what}: too many requests ({status}{said})",
@@ -61,10 +64,13 @@ def problem(answer: httpx.Response, body: bytes, what: str, now: datetime) -> Wa
                 remedy="Leave out of the mapping what the ERP does not support.",
             )
         return Transient(f"{what}: the ERP failed ({status}{said})", code="server")
-    return _refusal(answer, status, said, what)
+    text = body[:_SAMPLE].decode("utf-8", "replace")
+    return _refusal(answer, status, said, what, text)
 
 
-def _refusal(answer: httpx.Response, status: int, said: str, what: str) -> WaybillError:
+def _refusal(
+    answer: httpx.Response, status: int, said: str, what: str, body_text: str
+) -> WaybillError:
     if answer.is_redirect:
         target = httpx.URL(answer.headers.get("location", "")).host or "another address"
         return Misconfigured(
@@ -76,13 +82,25 @@ def _refusal(answer: httpx.Response, status: int, said: str, what: str) -> Waybi
         return SourceChanged(
             f"{what}: not there (404{said})",
             code="missing_entity",
-            remedy="Check `entity` in the mapping and `service_root` of the connection.",
+            remedy="Check `entity` or `path` in the mapping and `service_root` of the connection.",
         )
     if status == httpx.codes.GONE:
         return SourceChanged(
             f"{what}: the ERP forgot where we were (410{said})",
             code="gone",
             remedy="Read the feed from its beginning.",
+        )
+    if status in {402, 403} and _PLAN.search(body_text):
+        return Misconfigured(
+            f"{what}: the ERP's contract does not include its interface ({status}{said})",
+            code="plan",
+            remedy="Ask the ERP's owner for a plan with API access.",
+        )
+    if status == httpx.codes.UNPROCESSABLE_ENTITY:
+        return SourceChanged(
+            f"{what}: the ERP refuses what is asked (422{said})",
+            code="unprocessable",
+            remedy="Correct the query of the mapping's source; asking again cannot help.",
         )
     if status == httpx.codes.FORBIDDEN:
         return Misconfigured(
@@ -173,7 +191,7 @@ def _is_certificate(error: BaseException | None) -> bool:
 
 
 def said_in(body: bytes) -> str:
-    """`, code: message` out of an OData or OAuth error body; '' for anything else."""
+    """`, code: message` out of an OData, OAuth or plain error body; '' for anything else."""
     try:
         found = json.loads(body[:65536])
     except ValueError:
@@ -183,7 +201,12 @@ def said_in(body: bytes) -> str:
         parts = [error, found.get("error_description")]
     elif isinstance(error, dict):
         message = error.get("message")
-        parts = [error.get("code"), message.get("value") if isinstance(message, dict) else message]
+        if isinstance(message, dict):
+            message = message.get("value")
+        data = error.get("data")  # JSON-RPC tells more there
+        if isinstance(data, dict):
+            message = data.get("message") or message
+        parts = [error.get("code") or error.get("name"), message]
         parts += [
             one.get("o:errorCode")
             for one in found.get("o:errorDetails", ())

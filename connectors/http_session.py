@@ -6,20 +6,19 @@ This module must not know pages, records or cursors.
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urljoin
 
 import httpx
 
 from connectors import http_answers, tls
 from connectors.budget import COUNTED, UNLIMITED, Budget
+from connectors.http_client import open_client
 from connectors.http_csrf import Csrf, is_required
 from connectors.http_sign_in import SignedOutError, address, sign_in_for, sign_in_refused
 from connectors.http_tries import Limits, again
@@ -28,8 +27,6 @@ from mappings.errors import BatchRefused, RateLimited, Transient, WaybillError
 
 T = TypeVar("T")
 _MIB = 1024 * 1024
-# It writes whole addresses, and an address may hold a key.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +50,18 @@ class Session:
         self.erp = erp
         self.limits = limits
         self.root = httpx.URL(address(connection, "service_root", erp).rstrip("/"))
-        self._client = httpx.Client(
-            limits=httpx.Limits(keepalive_expiry=2.0),  # an old connection may be half closed
-            timeout=httpx.Timeout(limits.request_timeout, connect=limits.connect_timeout),
-            follow_redirects=False,
-            verify=tls.client_context(connection),
-            # A proxy of the environment is not on the way to this machine itself.
-            trust_env=not _is_loopback(self.root.host),
-        )
+        seconds = httpx.Timeout(limits.request_timeout, connect=limits.connect_timeout)
+        self._client = open_client(connection, self.root, seconds)
         self._sign_in = sign_in_for(connection, erp, self._client)
         self._csrf: Csrf | None = None
         if connection.extra.get("csrf_url"):
             self._csrf = Csrf(self.url(connection.extra["csrf_url"]), self._fetch_token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Sign out and close the connections; a request under way fails."""
@@ -253,17 +250,19 @@ class Session:
     def _body(self, answer: httpx.Response, what: str) -> bytes:
         """All of an answer, within the time and size of one request."""
         until = time.monotonic() + self.limits.request_timeout
-        content = bytearray()
-        for piece in answer.iter_bytes(_MIB):
-            content += piece
-            if len(content) > self.limits.largest_answer:
+        pieces: list[bytes] = []
+        size = 0
+        for piece in answer.iter_bytes():
+            pieces.append(piece)
+            size += len(piece)
+            if size > self.limits.largest_answer:
                 message = f"{what}: an answer of more than {self.limits.largest_answer} bytes"
                 remedy = "Set a smaller `page_size` in the mapping."
                 raise BatchRefused(message, code="too_large", remedy=remedy)
             if time.monotonic() > until:
                 message = f"{what}: the answer did not end in {self.limits.request_timeout:g} s"
                 raise Transient(message, code="timeout")
-        return bytes(content)
+        return b"".join(pieces)
 
     def _refuse(self, answer: httpx.Response, content: bytes, what: str) -> None:
         error = http_answers.problem(answer, content, what, datetime.now(UTC))
@@ -297,13 +296,6 @@ class Session:
             return again(self.limits, once)
         except WaybillError as error:
             raise self._cleared(error) from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 __all__ = ["Answer", "Limits", "Session"]

@@ -160,6 +160,7 @@ class _Basic(_Nothing):
     def sign(self, request: httpx.Request) -> str:
         basic = httpx.BasicAuth(self.connection.login or "", self.connection.password or "")
         next(basic.sync_auth_flow(request))
+        self.secrets = (request.headers["Authorization"].removeprefix("Basic "),)
         return ""
 
 

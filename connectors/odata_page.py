@@ -7,12 +7,12 @@ numbers, and the text that is handed on is the ERP's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -29,6 +29,8 @@ _INSTANT = re.compile(
 )
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _TICKS = re.compile(r"/Date\((-?\d+)([+-]\d{1,4})?\)/")
+_MARK, _LAST = 10, itemgetter(-1)
+"""Where an instant's T stands; the last letter of a text."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -81,16 +83,15 @@ def look(
     )
 
 
-def largest(texts: Iterable[str]) -> str | None:
+def largest(texts: Collection[str]) -> str | None:
     """The largest cursor, as the text that came; None where there is none."""
-    distinct = set(texts)
-    if not distinct:
+    if not texts:
         return None
-    if len({len(one) for one in distinct}) == 1 and all(
-        one[-1:] == "Z" and one[10:11] == "T" for one in distinct
-    ):
-        return max(distinct)
-    return max(distinct, key=_order)
+    (length, *others) = set(map(len, texts))
+    one_form = not others and length > _MARK and set(map(_LAST, texts)) == {"Z"}
+    if one_form and set(map(itemgetter(_MARK), texts)) == {"T"}:  # instants: as text
+        return max(texts)
+    return max(set(texts), key=_order)
 
 
 def literal(cursor: str, version: str = "4") -> str:

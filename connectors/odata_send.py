@@ -68,6 +68,9 @@ class ODataSender:
     def __exit__(self, *exc: object) -> None:
         self._session.close()
 
+    def ready(self) -> None:
+        """See `connectors.protocol.Sender`: there is nothing to prepare."""
+
     def send(self, message: Message) -> Receipt:
         """See `connectors.protocol.Sender`."""
         target = self._target

@@ -135,6 +135,13 @@ class Sender(Protocol):
 
     def __exit__(self, *exc: object) -> None: ...
 
+    def ready(self) -> None:
+        """Prepare what can be prepared before a message is held (a WSDL, a connection).
+
+        Raises as `find`; nothing of a message has left.
+        """
+        ...
+
     def send(self, message: Message) -> Receipt:
         """Give the ERP one message, with one try.
 

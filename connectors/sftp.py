@@ -6,13 +6,13 @@ again after reading. Must not parse a file or keep what it read: the landing sto
 
 from __future__ import annotations
 
-import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import count
 from queue import SimpleQueue
 from typing import Self, TypeVar
 
@@ -21,8 +21,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import End, Page
 from connectors.sftp_files import Choice, Entry, choose, folder_and_pattern, safe_location
-from connectors.sftp_reading import LASTING, Line, blocks
-from connectors.sftp_session import Session
+from connectors.sftp_reading import LASTING, Line, Manner, blocks
+from connectors.sftp_session import Session, open_session
 from mappings.connection import Connection
 from mappings.errors import Misconfigured, NotNow, RateLimited, Refused, Transient
 from mappings.sources import SftpSource, Source
@@ -35,7 +35,15 @@ SMALL_BYTES = 1024 * 1024
 _AHEAD = 4
 """Small files in flight for each channel."""
 
-_MEDIA = {"csv": "text/csv", "xml": "application/xml"}
+_MEDIA = {
+    "csv": "text/csv",
+    "fixed": "text/plain",
+    "xml": "application/xml",
+    "jsonl": "application/jsonl",
+    "edifact": "application/EDIFACT",
+    "facturx": "application/pdf",
+    "excel": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 class SftpConnector:
@@ -67,6 +75,8 @@ class SftpConnector:
         self._polls = polls
         self._tries = tries
         self._channels = channels
+        self._names = connection.extra.get("file_names")
+        self._manner = Manner(sized=connection.extra.get("file_sizes") != "unknown")
         self._budget = budget
         self._place = ExitStack()  # of the account's sessions, as long as ours is open
         self._open: Session | None = None
@@ -87,46 +97,51 @@ class SftpConnector:
 
     def check(self) -> str:
         """Sign in and list the top folder; one line about the server."""
-        entries = self._patiently(lambda: self._list("."))
+        entries = self._patiently(lambda: sum(1 for _ in self._list(".")))
         session = self._session()
         signed_in = f"{self._connection.login} signed in"
-        return f"{session.server}, {signed_in}, {len(entries)} files in the top folder"
+        line = f"{session.server}, {signed_in}, {entries} files in the top folder"
+        return line if session.warning is None else f"{line}. {session.warning}"
 
     def read(self, source: Source, since: str | None) -> Generator[Page, None, End]:
-        """One page a file. `since` is not used: the latest file is read again, unchanged or not.
+        """One page a file. `since`: name of the last file read before, for `pick: all`; the latest
+        file is read again, unchanged or not.
 
         Raises as `sftp_session.Session` and `sftp_files.choose` do, and Transient (`changed`)
         when a file changed while it was read.
         """
-        del since
         if not isinstance(source, SftpSource):
             message = f"not an SFTP source: {type(source).__name__}"
             raise TypeError(message)
         deadline = time.monotonic() + self._deadline_seconds
         folder, _ = folder_and_pattern(source.files)
-        choice = self._settled(source, folder)
-        media = _MEDIA[source.format.kind]
+        choice = self._settled(source, folder, since)
+        media = _media(source)
         for entry, content in self._contents(folder, choice.files, deadline):
             yield Page(entry.name, media, content)
-        return _end(source, choice)
+        warning = self._session().warning
+        return _end(source, choice, () if warning is None else (warning,))
 
     def fetch(self, location: str) -> Iterator[bytes]:
         """One document by its path below the top folder. Raises Refused (`not_found`, `path`)."""
         path = safe_location(location)
         deadline = time.monotonic() + self._deadline_seconds
-        yield from self._stream(path, None, deadline)
+        yield from self._stream(path.encode(self._names or "utf-8"), None, deadline)
 
     # choosing
 
-    def _settled(self, source: SftpSource, folder: str) -> Choice:
+    def _settled(self, source: SftpSource, folder: str, since: str | None) -> Choice:
         """What to read, once it stands still. Raises NotNow (`growing`) where it does not."""
-        listing = self._patiently(lambda: self._list(folder))
-        choice = choose(source, listing)
+
+        def look() -> Choice:
+            return choose(source, self._list(folder), since, now=time.time())
+
+        choice = self._patiently(look)
         if source.marker is not None or not choice.files:
             return choice
         for _ in range(self._polls - 1):
             time.sleep(self._poll_seconds)
-            again = choose(source, self._patiently(lambda: self._list(folder)))
+            again = self._patiently(look)
             if again.files != choice.files:
                 raise NotNow(
                     f"{_first_difference(choice, again)} is still being written",
@@ -135,19 +150,12 @@ class SftpConnector:
                 )
         return choice
 
-    def _list(self, folder: str) -> list[Entry]:
+    def _list(self, folder: str) -> Iterator[Entry]:
+        """The files of a folder while the server tells them."""
         session = self._session()
         try:
             with session.failures(f"listing {folder}"):
-                return [
-                    Entry(
-                        one.filename,
-                        one.st_size,
-                        None if one.st_mtime is None else int(one.st_mtime),
-                    )
-                    for one in session.sftp.listdir_attr(folder)
-                    if not stat.S_ISDIR(one.st_mode or 0)
-                ]
+                yield from session.sftp.listing(folder.encode(self._names or "utf-8"), self._names)
         except Refused as error:
             raise Misconfigured(
                 f"there is no folder {folder} on the server",
@@ -163,7 +171,7 @@ class SftpConnector:
         small = [e for e in files if e.size is not None and e.size <= SMALL_BYTES]
         if len(small) < len(files) or len(files) == 1:
             for entry in files:
-                yield entry, self._stream(f"{folder}/{entry.name}", entry, deadline)
+                yield entry, self._stream(self._path(folder, entry), entry, deadline)
             return
         yield from self._together(folder, small, deadline)
 
@@ -178,9 +186,13 @@ class SftpConnector:
 
         def one(entry: Entry) -> list[bytes]:
             line = free.get()
+            tries = count()
             try:
-                path = f"{folder}/{entry.name}"
-                return self._patiently(lambda: line.whole(path, entry, deadline), line.close)
+                path = self._path(folder, entry)
+                return self._patiently(
+                    lambda: line.whole(path, entry, deadline, self._manner.gentler(next(tries))),
+                    line.close,
+                )
             finally:
                 free.put(line)
 
@@ -213,13 +225,14 @@ class SftpConnector:
             lines.append(line)
         return lines
 
-    def _stream(self, path: str, entry: Entry | None, deadline: float) -> Iterator[bytes]:
+    def _stream(self, path: bytes, entry: Entry | None, deadline: float) -> Iterator[bytes]:
         """A file in blocks; a connection lost on the way is taken up again where it broke."""
         done, tries, size = 0, 0, entry.size if entry else None
         while True:
             try:
                 session = self._session()
-                for block in blocks(session, session.sftp, path, size, done, deadline):
+                manner = self._manner.gentler(tries)
+                for block in blocks(session, session.sftp, path, size, done, deadline, manner):
                     done += len(block)
                     yield block
             except Transient as error:
@@ -231,6 +244,9 @@ class SftpConnector:
             else:
                 return
 
+    def _path(self, folder: str, entry: Entry) -> bytes:
+        return folder.encode(self._names or "utf-8") + b"/" + entry.asked_by
+
     # the connection
 
     def _session(self) -> Session:
@@ -240,7 +256,7 @@ class SftpConnector:
             if self._open is None:
                 with ExitStack() as place:
                     place.enter_context(self._budget.request("session"))
-                    self._open = Session(
+                    self._open = open_session(
                         self._connection,
                         connect_seconds=self._connect_seconds,
                         request_seconds=self._request_seconds,
@@ -274,9 +290,16 @@ def _first_difference(choice: Choice, again: Choice) -> str:
     return changed[0] if changed else f"the folder of {choice.files[0].name}"
 
 
-def _end(source: SftpSource, choice: Choice) -> End:
+def _media(source: SftpSource) -> str:
+    if source.unpack is not None:
+        return f"application/{source.unpack.kind}"
+    return _MEDIA.get(source.format.kind, "application/octet-stream")
+
+
+def _end(source: SftpSource, choice: Choice, warnings: tuple[str, ...]) -> End:
+    notes = (*warnings, *choice.notes)
     if not choice.files:
-        return End(complete=False, reason=f"no file matches {source.files}", notes=choice.notes)
+        return End(complete=False, reason=f"no new file matches {source.files}", notes=notes)
     proof = f"marker {source.marker}" if source.marker else "size and time stood still"
     if source.pick == "latest":
         reason = f"{choice.files[0].name} read to its end ({proof})"
@@ -284,4 +307,10 @@ def _end(source: SftpSource, choice: Choice) -> End:
         reason = f"{len(choice.files)} files read to their ends ({proof})"
     if not choice.complete:
         reason += "; others were not ready"
-    return End(complete=choice.complete, reason=reason, notes=choice.notes)
+    ordered = source.pick == "all" and source.order is not None
+    return End(
+        complete=choice.complete,
+        reason=reason,
+        cursor=choice.files[-1].name if ordered else None,
+        notes=notes,
+    )

@@ -6,33 +6,16 @@ Works on plain listings. Must not touch the wire or look into a file.
 from __future__ import annotations
 
 import fnmatch
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from connectors.sftp_entries import Choice, Entry
+from connectors.sftp_markers import Lateness, marker_lack, refuse_lone_marker
+from connectors.sftp_order import behind, in_order, refuse_gap
 from mappings.errors import BatchRefused, Misconfigured, NotNow, Refused
 from mappings.sources import SftpSource
 
-_CLOCK_SECONDS = 2
-"""Markers and files written in the same moment may get times in either order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file as the server lists it. `size` and `modified_at` (its clock) may be unknown."""
-
-    name: str
-    size: int | None
-    modified_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The files to read, in order, and what was left out and why."""
-
-    files: tuple[Entry, ...]
-    notes: tuple[str, ...]
-    complete: bool
+__all__ = ["Choice", "Entry", "choose", "folder_and_pattern", "safe_location"]
 
 
 def folder_and_pattern(files: str) -> tuple[str, str]:
@@ -59,13 +42,45 @@ def safe_location(location: str) -> str:
     return str(path)
 
 
-def choose(source: SftpSource, listing: list[Entry]) -> Choice:
+def choose(
+    source: SftpSource, listing: Iterable[Entry], since: str | None = None, *, now: float
+) -> Choice:
     """All matches for `pick: all`, the last in order for `latest`; markers respected.
 
-    Raises NotNow (`no_file`, `no_marker`, `stale_marker`, `marker_without_file`), BatchRefused
-    (`file_name`) for a name that is no plain name.
+    `since`: the last file read before; then only those behind it, and `again` before. `now`: our
+    clock in seconds; it decides whether a marker is late, never what is read.
+    Raises NotNow (`no_file`, `no_marker`, `stale_marker`, `marker_without_file`), Misconfigured
+    (the last three where `marker_minutes` are over, `order`), BatchRefused (`gap`; `file_name` for
+    a name that is no plain name).
     """
+    matching, by_name = _wanted(source, listing)
+    ordered, notes = in_order(source, matching)
+    if source.gapless:
+        refuse_gap(source, ordered, since)
+    if source.pick == "latest":
+        late = Lateness(source.marker_minutes, now)
+        return Choice((_latest(source, ordered, by_name, late),), notes, complete=True)
+    left_out = len(ordered) < len(matching)
+    if since is not None:
+        ordered = behind(source, ordered, since)
+    whole: list[Entry] = []
+    for entry in ordered:
+        lack = marker_lack(source.marker or "", entry, by_name)
+        if lack is None:
+            whole.append(entry)
+            continue
+        notes = (*notes, lack.says)
+        if source.order is not None:  # what is behind it waits: the order is what they mean
+            break
+    return Choice(tuple(whole), notes, complete=len(whole) == len(ordered) > 0 and not left_out)
+
+
+def _wanted(source: SftpSource, listing: Iterable[Entry]) -> tuple[list[Entry], dict[str, Entry]]:
+    """The files that match, and by name they and their markers; others are not kept."""
     _, pattern = folder_and_pattern(source.files)
+    marker = source.marker or ""
+    by_name: dict[str, Entry] = {}
+    matching: list[Entry] = []
     for entry in listing:
         if "/" in entry.name or "\0" in entry.name or entry.name in {"", ".."}:
             raise BatchRefused(
@@ -73,61 +88,21 @@ def choose(source: SftpSource, listing: list[Entry]) -> Choice:
                 code="file_name",
                 remedy="Ask the ERP's owner what wrote it; nothing was read.",
             )
-    by_name = {entry.name: entry for entry in listing}
-    marker = source.marker or ""
-    matching = [
-        entry
-        for entry in listing
-        if fnmatch.fnmatchcase(entry.name, pattern) and not (marker and entry.name.endswith(marker))
-    ]
-    ordered, notes = _ordered(source, matching)
-    if source.pick == "latest":
-        return Choice((_latest(source, ordered, by_name, pattern),), notes, complete=True)
-    whole: list[Entry] = []
-    for entry in ordered:
-        lack = _marker_lack(marker, entry, by_name)
-        if lack is None:
-            whole.append(entry)
-        else:
-            notes = (*notes, lack[1])
-    return Choice(tuple(whole), notes, complete=len(whole) == len(matching) > 0)
-
-
-def _ordered(source: SftpSource, matching: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
-    if source.order is None:
-        return sorted(matching, key=lambda entry: _natural(entry.name)), ()
-    try:
-        order = re.compile(source.order)
-    except re.error as error:
-        raise Misconfigured(
-            f"`order: {source.order}` is no regular expression: {error}",
-            code="order",
-            remedy="Correct it in the mapping.",
-        ) from error
-    if order.groups < 1:
-        raise Misconfigured(
-            f"`order: {source.order}` has no group that orders the files",
-            code="order",
-            remedy=r"Put the number or date in parentheses, such as prices_(\d+)\.csv.",
-        )
-    ranked: list[tuple[tuple[tuple[int, str], ...], Entry]] = []
-    notes: list[str] = []
-    for entry in matching:
-        found = order.search(entry.name)
-        if found is None:
-            notes.append(f"{entry.name} does not match `order` and was left out")
-        else:
-            ranked.append((_natural(found.group(1)), entry))
-    ranked.sort(key=lambda one: (one[0], _natural(one[1].name)))
-    return [entry for _, entry in ranked], tuple(notes)
+        if marker and entry.name.endswith(marker):
+            if fnmatch.fnmatchcase(entry.name.removesuffix(marker), pattern):
+                by_name[entry.name] = entry
+        elif fnmatch.fnmatchcase(entry.name, pattern):
+            by_name[entry.name] = entry
+            matching.append(entry)
+    return matching, by_name
 
 
 def _latest(
-    source: SftpSource, ordered: list[Entry], by_name: dict[str, Entry], pattern: str
+    source: SftpSource, ordered: list[Entry], by_name: dict[str, Entry], late: Lateness
 ) -> Entry:
     marker = source.marker or ""
     if marker:
-        _refuse_lone_marker(marker, ordered, by_name, pattern)
+        refuse_lone_marker(marker, ordered, by_name, late)
     if not ordered:
         raise NotNow(
             f"no file matches {source.files}",
@@ -135,48 +110,12 @@ def _latest(
             remedy="The next schedule looks again; if it should be there, ask the ERP's owner.",
         )
     entry = ordered[-1]
-    lack = _marker_lack(marker, entry, by_name)
+    lack = marker_lack(marker, entry, by_name)
     if lack is not None:
-        raise NotNow(
-            lack[1],
-            code=lack[0],
-            remedy="It is still being written, or its export died: the next schedule looks again; "
+        raise late.error(
+            lack,
+            entry.modified_at,
+            "It is still being written, or its export died: the next schedule looks again; "
             "if the marker stays away, ask the ERP's owner.",
         )
     return entry
-
-
-def _refuse_lone_marker(
-    marker: str, ordered: list[Entry], by_name: dict[str, Entry], pattern: str
-) -> None:
-    last = _natural(ordered[-1].name) if ordered else ()
-    for name in by_name:
-        data = name.removesuffix(marker)
-        lone = name.endswith(marker) and data not in by_name and fnmatch.fnmatchcase(data, pattern)
-        if lone and _natural(data) > last:
-            raise NotNow(
-                f"the marker {name} is there, its file is not",
-                code="marker_without_file",
-                remedy="Ask the ERP's owner whether the file was moved or never written.",
-            )
-
-
-def _marker_lack(marker: str, entry: Entry, by_name: dict[str, Entry]) -> tuple[str, str] | None:
-    """(code, why) where the file's marker does not say that it is whole."""
-    if not marker:
-        return None
-    found = by_name.get(entry.name + marker)
-    if found is None:
-        return "no_marker", f"{entry.name} is there without its marker {entry.name}{marker}"
-    times = (found.modified_at, entry.modified_at)
-    if times[0] is not None and times[1] is not None and times[0] + _CLOCK_SECONDS < times[1]:
-        return "stale_marker", f"{entry.name} was changed after its marker {found.name} was written"
-    return None
-
-
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Digits compare as numbers, the rest as text: 2 before 10."""
-    return tuple(
-        (int(part), "") if part.isascii() and part.isdigit() else (-1, part)
-        for part in re.split(r"([0-9]+)", text)
-    )

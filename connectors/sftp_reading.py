@@ -8,59 +8,84 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
-import paramiko
-
-from connectors.sftp_files import Entry
+from connectors.sftp_client import Channel
+from connectors.sftp_entries import Entry
 from connectors.sftp_session import Session
-from mappings.errors import Transient
+from mappings.errors import Transient, WaybillError
 
 BLOCK_BYTES = 256 * 1024
 
 LASTING = frozenset({"changed", "deadline"})
 """Codes of Transient that trying again at once cannot help."""
 
+_FEW = 8
+
 _ONE_REQUEST = 32 * 1024
 """paramiko reads this much at a time; asking ahead pays for more than that."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a file is asked for. `requests`: how many may be on their way, None: as many as there
+    are. `sized`: the server's word on sizes counts.
+    """
+
+    requests: int | None = None
+    sized: bool = True
+
+    def gentler(self, tries: int) -> Manner:
+        """After so many broken tries: some servers bear few requests at once, some one alone."""
+        return self if tries == 0 else replace(self, requests=_FEW if tries == 1 else 1)
+
+
 def blocks(
     session: Session,
-    sftp: paramiko.SFTPClient,
-    path: str,
+    channel: Channel,
+    path: bytes,
     listed: int | None,
     start: int,
     deadline: float,
+    manner: Manner,
 ) -> Iterator[bytes]:
-    """The file from byte `start` on. `listed`: its size in the listing, None where unknown.
+    """The file from byte `start` to its end. `listed`: its size in the listing, None if unknown.
 
-    Raises Transient: `changed` where size and bytes do not agree before and after, `deadline`
-    where `time.monotonic()` passes it; Refused (`not_found`).
+    The end is where the server says that nothing follows; where it said another size before, the
+    file changed meanwhile. Raises Transient: `changed`, `deadline` where `time.monotonic()` passes
+    it; Refused (`not_found`).
     """
-    with session.failures(f"reading {path}"), sftp.open(path, "rb") as file:
-        size = listed if listed is not None else file.stat().st_size
+    where = path.decode("utf-8", "backslashreplace")
+    with session.failures(f"reading {where}"), channel.reading(path) as file:
+        size = listed if listed is not None or not manner.sized else file.size()
         at = start
         file.seek(start)
-        if size is not None and size - start > _ONE_REQUEST:
-            file.prefetch(size)
-        while size is None or at < size:
+        ahead = manner.requests != 1 and manner.sized
+        if ahead and size is not None and size - start > _ONE_REQUEST:
+            file.prefetch(size, manner.requests)
+        while True:
             if time.monotonic() > deadline:
                 raise Transient(
-                    f"reading {path} took longer than it may ({at} bytes so far)", code="deadline"
+                    f"reading {where} took longer than it may ({at} bytes so far)", code="deadline"
                 )
-            block = file.read(BLOCK_BYTES if size is None else min(BLOCK_BYTES, size - at))
+            # exactly up to the size first: what was asked ahead is taken without another request
+            left = BLOCK_BYTES if size is None or size <= at else size - at
+            block = file.read(min(BLOCK_BYTES, left))
             if not block:
                 break
             at += len(block)
             yield block
+            if manner.sized and listed is not None and at > listed:
+                break
         # a document is asked for once by its name; only what was listed can have changed since
-        now = sftp.stat(path).st_size if listed is not None else size
-    if size is not None and (at != size or (now is not None and now != size)):
-        raise Transient(
-            f"{path} changed while it was read: {size} bytes listed, {at} read, {now} at the end",
-            code="changed",
-            remedy="It is read again at the next try.",
-        )
+        if manner.sized and listed is not None and at != listed:
+            more = "more" if at > listed else f"{at}"
+            raise Transient(
+                f"{where} changed while it was read: {listed} bytes listed, {more} read",
+                code="changed",
+                remedy="It is read again at the next try. If the server's sizes are never true, "
+                'write "file_sizes": "unknown" into the extra of the connection.',
+            )
 
 
 class Line:
@@ -70,25 +95,26 @@ class Line:
         """`session` gives the living connection, opening it where need be."""
         self._give = session
         self._session: Session | None = None
-        self._sftp: paramiko.SFTPClient | None = None
+        self._channel: Channel | None = None
 
     def open(self) -> None:
         """Open the channel. Raises as `Session.channel` does."""
         self._session = self._give()
-        self._sftp = self._session.channel()
+        self._channel = self._session.channel()
 
-    def whole(self, path: str, entry: Entry, deadline: float) -> list[bytes]:
+    def whole(self, path: bytes, entry: Entry, deadline: float, manner: Manner) -> list[bytes]:
         """A small file's bytes. Raises Transient."""
-        if self._session is None or self._sftp is None:
+        if self._session is None or self._channel is None:
             self.open()
         assert self._session is not None  # noqa: S101  opened above
-        assert self._sftp is not None  # noqa: S101  as above
-        return list(blocks(self._session, self._sftp, path, entry.size, 0, deadline))
+        assert self._channel is not None  # noqa: S101  as above
+        return list(blocks(self._session, self._channel, path, entry.size, 0, deadline, manner))
 
     def close(self) -> None:
         """Give the channel back."""
-        line, self._sftp, self._session = self._sftp, None, None
-        if line is not None:
+        line, session = self._channel, self._session
+        self._channel = self._session = None
+        if line is not None and session is not None:
             # what is broken cannot be closed properly, and need not be
-            with suppress(paramiko.SSHException, EOFError, OSError):
+            with suppress(WaybillError), session.failures("closing"):
                 line.close()

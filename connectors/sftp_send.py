@@ -51,6 +51,10 @@ class SftpSender:
             self._open.close()
             self._open = None
 
+    def ready(self) -> None:
+        """See `connectors.protocol.Sender`: signs in."""
+        self._quietly(self._session)
+
     def send(self, message: Message) -> Receipt:
         """See `connectors.protocol.Sender`; the receipt says `handed_over`."""
         target = self._target

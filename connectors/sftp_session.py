@@ -6,17 +6,16 @@ choose files or know what a page is; that is `sftp_files.py` and `sftp.py`.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from connectors.sftp_client import Client
+from connectors.sftp_keys import pinned_key, private_key
+from connectors.sftp_offer import said
 from mappings.connection import Connection
 from mappings.errors import (
     Misconfigured,
@@ -34,8 +33,27 @@ PREFERRED_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 in flight stay paramiko's: other values are many times slower."""
 
 
+def open_session(
+    connection: Connection, *, connect_seconds: float, request_seconds: float
+) -> Session:
+    """A signed-in connection; of the second client where the connection says `legacy: true`.
+
+    Raises as `Session`, and Misconfigured (`legacy`) where the second client is not installed.
+    """
+    if connection.extra.get("legacy") == "true":
+        from connectors.sftp_legacy import LegacySession  # noqa: PLC0415  an extra of the package
+
+        return LegacySession(
+            connection, connect_seconds=connect_seconds, request_seconds=request_seconds
+        )
+    return Session(connection, connect_seconds=connect_seconds, request_seconds=request_seconds)
+
+
 class Session:
     """A signed-in connection. `sftp` is its first channel, `channel()` opens further ones."""
+
+    warning: str | None = None
+    """What is not as it should be with this connection, for people."""
 
     def __init__(
         self, connection: Connection, *, connect_seconds: float, request_seconds: float
@@ -48,8 +66,8 @@ class Session:
         self._where = f"{connection.host}:{connection.port or _PORT}"
         self._id = connection.id
         self._seconds = request_seconds
-        pinned = _pinned_key(connection)
-        key = _private_key(connection)
+        pinned = pinned_key(connection)
+        key = private_key(connection)
         with self.failures("connecting"):
             raw = socket.create_connection(
                 (connection.host, connection.port or _PORT), timeout=connect_seconds
@@ -60,7 +78,7 @@ class Session:
             raw.close()
             raise Transient(f"{self._where} does not speak SSH: {error}", code="connect") from error
         try:
-            self._begin(pinned, connect_seconds)
+            self._begin(connection, pinned, connect_seconds)
             self._sign_in(connection, key, connect_seconds)
             self.sftp = self.channel()
         except BaseException:
@@ -81,10 +99,10 @@ class Session:
         """Sign out."""
         self._transport.close()
 
-    def channel(self) -> paramiko.SFTPClient:
+    def channel(self) -> Client:
         """A further SFTP channel of the same connection, for another thread."""
         with self.failures("opening a session"):
-            found = paramiko.SFTPClient.from_transport(self._transport)
+            found = Client.from_transport(self._transport)
             if found is None:
                 message = "the server opened no SFTP channel"
                 raise paramiko.SSHException(message)
@@ -128,11 +146,11 @@ class Session:
             raise Transient(
                 f"{doing}: no answer from {self._where} within its time", code="timeout"
             ) from error
-        except UnicodeDecodeError as error:
+        except (UnicodeError, LookupError) as error:
             raise Misconfigured(
-                f"{doing}: a file name is not UTF-8",
+                f"{doing}: a name cannot be written in the server's encoding ({error})",
                 code="file_name",
-                remedy="Ask for ASCII file names in this folder.",
+                remedy=f'Correct `file_names` in the extra of connection "{self._id}".',
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Transient(
@@ -140,7 +158,7 @@ class Session:
                 code="connection",
             ) from error
 
-    def _begin(self, pinned: tuple[str, bytes], seconds: float) -> None:
+    def _begin(self, connection: Connection, pinned: tuple[str, bytes], seconds: float) -> None:
         options = self._transport.get_security_options()
         options.ciphers = (*PREFERRED_CIPHERS, *(c for c in options.ciphers if "gcm" not in c))
         # a server with several host keys must show the pinned one
@@ -151,10 +169,14 @@ class Session:
         try:
             self._transport.start_client(timeout=seconds)
         except IncompatiblePeer as error:
+            offered = said(connection.host, connection.port or _PORT, seconds)
             raise Misconfigured(
-                f"{self._where} offers only methods that are not safe any more: {error}",
+                f"{self._where} offers only methods that are not safe any more ({error}). "
+                f"{offered}",
                 code="unsupported_algorithm",
-                remedy="Ask for Ed25519 or rsa-sha2 host keys and current key exchange.",
+                remedy="Ask for Ed25519 or rsa-sha2 host keys and current key exchange. If the "
+                'server cannot be changed, `pip install "waybill[legacy-sftp]"` and write '
+                f'"legacy": "true" into the extra of connection "{self._id}".',
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Transient(
@@ -206,51 +228,6 @@ class Session:
                 f"the connection to {self._where} broke while signing in ({_said(error)})",
                 code="connection",
             ) from error
-
-
-def _pinned_key(connection: Connection) -> tuple[str, bytes]:
-    """(type, bytes) of the host key that the connection pins."""
-    words = connection.extra.get("host_key", "").split()
-    try:
-        kind, raw = words[0], base64.b64decode(words[1], validate=True)
-    except (IndexError, binascii.Error) as error:
-        raise Misconfigured(
-            "no host key is pinned, so the server cannot be told from another",
-            code="security",
-            remedy="Ask the ERP's owner for the server's public key and put it, as "
-            f'"ssh-ed25519 AAAA…", into `host_key` of the extra of connection "{connection.id}".',
-        ) from error
-    return kind, raw
-
-
-def _private_key(connection: Connection) -> paramiko.PKey | None:
-    """The private key of the connection, of whatever type it is; None where there is none."""
-    text = connection.extra.get("private_key")
-    file = connection.extra.get("private_key_file")
-    if text is None and file is None:
-        return None
-    phrase = connection.extra.get("private_key_passphrase")
-    try:
-        text = text if text is not None else Path(str(file)).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(
-            f"the private key file cannot be read ({type(error).__name__})",
-            code="auth",
-            remedy=f'Correct `private_key_file` of connection "{connection.id}".',
-        ) from error
-    for kind in (paramiko.Ed25519Key, paramiko.RSAKey, paramiko.ECDSAKey):
-        try:
-            return kind.from_private_key(io.StringIO(text), password=phrase)
-        except paramiko.PasswordRequiredException:
-            break
-        except (paramiko.SSHException, ValueError, IndexError):
-            continue
-    raise Misconfigured(
-        "the private key cannot be read: no Ed25519, RSA or ECDSA key, or a wrong passphrase",
-        code="auth",
-        remedy="Correct `private_key` and `private_key_passphrase` of connection "
-        f'"{connection.id}".',
-    )
 
 
 def _algorithms(kind: str) -> tuple[str, ...]:

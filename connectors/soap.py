@@ -6,18 +6,16 @@ Must not parse values.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
-from lxml import etree
 
 from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import End, Page
 from connectors.soap_call import Limits, Service, single
+from connectors.soap_document import document
 from connectors.soap_walk import Walk
 from mappings.errors import Misconfigured, Refused, SourceChanged, Transient
 from mappings.sources import SoapSource
@@ -145,17 +143,15 @@ class SoapConnector:
             )
         operation, asked, answered = words
         body, _, _ = self._service.ask(single(operation), operation, {asked: location}, renew=True)
-        parser = etree.XMLParser(
-            resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
-        )
-        content = etree.fromstring(b"".join(body), parser).findtext(f".//{{*}}{answered}")
-        if not content:
-            raise Refused(f"there is no document {location}", erp=self._erp, code="not_found")
         try:
-            yield base64.b64decode("".join(content.split()), validate=True)
-        except binascii.Error:
+            yield from document(body, answered)
+        except LookupError:
+            raise Refused(
+                f"there is no document {location}", erp=self._erp, code="not_found"
+            ) from None
+        except ValueError as error:
             raise SourceChanged(
-                f"the document {location} is not base64", erp=self._erp, code="document"
+                f"the document {location} {error}", erp=self._erp, code="document"
             ) from None
 
     def _drift(self, source: SoapSource, walk: Walk) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from connectors.formats.xml_feed import RecordFeed
+from connectors.formats.xml_feed import ENCODING_ERRORS, RecordFeed
 from connectors.formats.xml_paths import Segment, namespaces_of, record_path, segments
 from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch
 
@@ -26,6 +26,10 @@ _TEXT_PATHS: Final = ("faultstring", "{*}Reason/{*}Text")
 
 class NotWholeError(Exception):
     """The answer is no well-formed XML document; its message says where it stops being one."""
+
+
+class EncodingError(Exception):
+    """The answer's bytes are not in the encoding that it declares."""
 
 
 @dataclass(slots=True)
@@ -48,7 +52,10 @@ class Answer:
 
 
 class Scan:
-    """Feed it the bytes as they come, then `close` it. Raises NotWholeError and DoctypeError."""
+    """Feed it the bytes as they come, then `close` it.
+
+    Raises NotWholeError, EncodingError, DoctypeError.
+    """
 
     def __init__(self, source: SoapSource) -> None:
         self.answer = Answer()
@@ -73,8 +80,8 @@ class Scan:
         self._feed = RecordFeed(
             self._record,
             tags={_FAULT.filter, *(path[-1].filter for path in asked)},
+            # no shape of another page: `children` is to hold what this one has
             wanted=None if inside else self._column,
-            asked=(source.cursor, tuple(sorted(prefixes.items()))),
         )
 
     def feed(self, data: bytes) -> None:
@@ -83,15 +90,15 @@ class Scan:
             for found in self._feed.feed(data):
                 self._look(found)
         except etree.XMLSyntaxError as error:
-            raise NotWholeError(str(error.msg)) from None
+            raise _broken(error) from None
 
     def close(self) -> Answer:
         """What was found, once all bytes were fed."""
         try:
-            for found in self._feed.close():
+            for found in (*self._feed.rest(), *self._feed.close()):
                 self._look(found)
         except etree.XMLSyntaxError as error:
-            raise NotWholeError(str(error.msg)) from None
+            raise _broken(error) from None
         if self._itself:
             self.answer.records = 0 if self.answer.fault_code else 1
         return self.answer
@@ -149,6 +156,12 @@ class Scan:
     def _move(self, text: str | None) -> None:
         if text and (self.answer.cursor is None or later(text, self.answer.cursor)):
             self.answer.cursor = text
+
+
+def _broken(error: etree.XMLSyntaxError) -> NotWholeError | EncodingError:
+    line, column = error.position
+    said = f"{error.msg}, line {line}, column {column}"
+    return EncodingError(said) if error.code in ENCODING_ERRORS else NotWholeError(said)
 
 
 def later(text: str, other: str) -> bool:

@@ -22,7 +22,7 @@ _AROUND: Final = 512
 
 
 class Body:
-    """Write it once with `add`, read it once by iterating; it is forgotten then."""
+    """Write it with `add`, then read it by iterating."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed below
@@ -38,10 +38,9 @@ class Body:
         self._file.seek(0)
         while piece := self._file.read(_PIECE):
             yield piece
-        self._file.close()
 
     def __del__(self) -> None:
-        """An answer that nobody read is forgotten, too."""
+        """Forget the bytes."""
         self._file.close()
 
     def same_as(self, volatile: Iterable[tuple[str, str]], record: str) -> str | None:

@@ -17,8 +17,9 @@ from tenacity.wait import wait_exponential_jitter
 
 from connectors import tls
 from connectors.budget import COUNTED, Budget
+from connectors.formats.mime import Multipart, MultipartError, boundary_of
 from connectors.formats.xml_feed import DoctypeError
-from connectors.soap_answer import Answer, NotWholeError, Scan
+from connectors.soap_answer import Answer, EncodingError, NotWholeError, Scan
 from connectors.soap_body import Body
 from connectors.soap_faults import SessionExpiredError, Wording, http_date
 from connectors.soap_sign_in import sign_in_of
@@ -202,9 +203,16 @@ class Service:
             raise self._words.broken(
                 f"{operation}: the transfer broke ({type(error).__name__})", "transfer"
             ) from None
-        except NotWholeError as error:
+        except (NotWholeError, MultipartError) as error:
             raise self._words.broken(
                 f"{operation}: the answer is not whole XML ({error})", "truncated"
+            ) from None
+        except EncodingError as error:
+            raise BatchRefused(
+                f"{operation}: the answer is not in the encoding that it declares ({error})",
+                erp=self._erp,
+                code="encoding",
+                remedy="Ask the ERP's owner to declare the encoding it writes.",
             ) from None
         except DoctypeError:
             raise BatchRefused(
@@ -217,6 +225,8 @@ class Service:
         return body, answer, at
 
     def _take(self, operation: str, reply: httpx.Response, scan: Scan, body: Body) -> None:
+        boundary = boundary_of(reply.headers.get("content-type", ""))
+        parts = Multipart(boundary) if boundary else None
         deadline = time.monotonic() + self._limits.timeout
         good = reply.status_code == httpx.codes.OK
         limit = self._limits.page_bytes if good else _ERROR_BYTES
@@ -231,7 +241,14 @@ class Service:
                 )
             if time.monotonic() > deadline:
                 raise self._too_late(operation)
-            scan.feed(piece)
+            if parts is None:
+                scan.feed(piece)
+            else:
+                for number, envelope in parts.feed(piece):
+                    if number == 0:
+                        scan.feed(envelope)
+        if parts is not None and not parts.ended:
+            raise NotWholeError("the last boundary is missing")
 
     def _judge_status(self, operation: str, reply: httpx.Response) -> None:
         """Raise what the status and the media type say; the body is not looked at yet."""

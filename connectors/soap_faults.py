@@ -157,12 +157,13 @@ class Wording:
                 remedy=f'Correct `endpoint` of connection "{self._id}".',
             )
         xml = "xml" in media_type and "html" not in media_type
-        if media_type.startswith("multipart/"):
+        related = media_type.startswith("multipart/related") and "boundary=" in media_type
+        if media_type.startswith("multipart/") and not related:
             return Misconfigured(
-                f"{said}: the answer is {media_type}, attachments are not understood",
+                f"{said}: the answer is {media_type}",
                 erp=self.erp,
                 code="media_type",
-                remedy="Ask the ERP's owner to answer without MTOM.",
+                remedy="Ask the ERP's owner to answer in XML or as multipart/related (MTOM).",
             )
         if status in (200, 202, 400, 500) and xml:
             return None

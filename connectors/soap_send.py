@@ -86,6 +86,10 @@ class SoapSender:
     def __exit__(self, *exc: object) -> None:
         self._http.close()
 
+    def ready(self) -> None:
+        """See `connectors.protocol.Sender`: reads the WSDL, which takes its time."""
+        _ = self._wsdl.operations
+
     def send(self, message: Message) -> Receipt:
         """See `connectors.protocol.Sender`."""
         target = self._target

@@ -154,7 +154,7 @@ class Wsdl:
 
     def _with_any(self, operation: Operation, told: dict[str, Any]) -> dict[str, Any]:
         """Elements that only the operation's xsd:any can take, as elements."""
-        body = getattr(operation.input, "body", None)
+        body = operation.input.body if operation.input else None
         elements = getattr(getattr(body, "type", None), "elements", None)
         if body is None or elements is None:
             return told

@@ -12,8 +12,10 @@ from typing import Any
 
 from mappings.errors import WaybillError
 from mappings.feeds import FEEDS
-from mappings.sources import ODataSource, SftpSource, Source
+from mappings.messages import KINDS
+from mappings.sources import ODataSource, RestSource, SftpSource, Source
 from mappings.spec import ErpMapping, FeedMapping
+from mappings.targets import ODataTarget, SftpTarget, Target
 from mappings.trust import MISSES, sweep_schedule
 from mappings.vocabulary import Feed, Guards
 
@@ -40,6 +42,49 @@ def sweep_dag_id(erp: str, feed: str) -> str:
 def broken_dag_id(erp: str) -> str:
     """The DAG that stands for a mapping that cannot be read."""
     return f"{erp}__mapping_is_broken"
+
+
+def delivery_dag_id(erp: str) -> str:
+    """The DAG that delivers what is owed to an ERP."""
+    return f"{erp}__deliveries"
+
+
+def delivery_page(erp: ErpMapping) -> str:
+    """The page of an ERP's deliveries: what goes out, how often it is tried, what to do."""
+    rows = []
+    for kind in KINDS.values():
+        how = erp.outbound(kind.name)
+        if how is None:
+            continue
+        asked = "cannot be asked" if how.target.find == "cannot" else "is asked by our reference"
+        key = "; refuses doubles itself" if how.target.native_key is not None else ""
+        rows.append(
+            f"| {kind.noun} | {target_line(how.target)} | {how.retry.tries} tries over "
+            f"{how.retry.hours.normalize():f} h | {asked}{key} |"
+        )
+    table = "\n".join(rows)
+    return f"""### {erp.title or erp.erp}: deliveries
+
+What is owed to this ERP, every minute; the gateway sends at once, this is the net below it.
+
+| message | goes to | if it does not go out | after a lost answer the ERP … |
+|---|---|---|---|
+{table}
+
+`waybill outbox --erp {erp.erp}` shows what waits and what needs a person, `waybill outbox lanes`
+whether the ERP is reachable. An ERP that is down is tried with one message now and then, and
+everything that waited follows by itself, in order. A message that may have arrived is never sent
+again before the ERP was asked for it, or `waybill outbox settle` said what a person found there.
+"""
+
+
+def target_line(target: Target) -> str:
+    """Where a message goes, in the protocol's own words."""
+    if isinstance(target, SftpTarget):
+        return f"`{target.inbox}/<reference>{target.suffix}` by SFTP"
+    if isinstance(target, ODataTarget):
+        return f"entity set `{target.entity}` by OData"
+    return f"operation `{target.operation}` by SOAP"
 
 
 def schedule(feed: Feed, mapping: FeedMapping) -> str:
@@ -83,6 +128,8 @@ def source_line(source: Source) -> str:
         return f"`{source.files}` ({source.format.kind}) by SFTP"
     if isinstance(source, ODataSource):
         return f"entity set `{source.entity}` by OData"
+    if isinstance(source, RestSource):
+        return f"`{source.path}` by REST"
     return f"operation `{source.operation}` by SOAP"
 
 

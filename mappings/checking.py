@@ -18,7 +18,15 @@ from mappings.meaning import Fault, meaning_faults, near
 from mappings.messages import KINDS
 from mappings.outbound import AnswerMapping, Outbound, OutField, OutLines, Retry
 from mappings.pricing import Pricing
-from mappings.sources import ODataSource, SftpSource, SoapSource
+from mappings.sources import ODataSource, RestSource, SftpSource, SoapSource
+from mappings.sources.rest import (
+    Each,
+    LinkPaging,
+    NumberPaging,
+    OffsetPaging,
+    RestErrors,
+    TokenPaging,
+)
 from mappings.sources.sftp import CsvFormat, Trailer, XmlFormat
 from mappings.sources.soap import SoapPaging
 from mappings.spec import (
@@ -44,6 +52,7 @@ from mappings.webhooks import Subscribing, Webhooks
 _SOURCES: dict[str, type[BaseModel]] = {
     "soap": SoapSource,
     "odata": ODataSource,
+    "rest": RestSource,
     "sftp": SftpSource,
     "files": SftpSource,
 }
@@ -67,6 +76,14 @@ _NESTED: dict[str, type[BaseModel]] = {
     "credit": CreditRules,
     "webhooks": Webhooks,
     "subscribe": Subscribing,
+    "errors": RestErrors,
+    "each": Each,
+}
+_PAGING: dict[str, type[BaseModel]] = {
+    "offset": OffsetPaging,
+    "page": NumberPaging,
+    "cursor": TokenPaging,
+    "link": LinkPaging,
 }
 _WORDS: dict[str, str] = {
     "literal['absent']": "is no mapping of a field. Write `absent`, {from: PATH} or {const: TEXT}.",
@@ -170,10 +187,11 @@ def _words(place: Place, tree: Tree) -> list[str]:
         model = _outward(place, tree)
     elif above in _LISTED:
         model = _LISTED[above]
-    elif last in ("source", "format"):
+    elif last in ("source", "format", "page"):
         here = _at(place, tree)
-        tag = here.get("protocol", here.get("kind")) if isinstance(here, dict) else None
-        model = {**_SOURCES, **_FORMATS}.get(str(tag))
+        tags = ("protocol", "kind", "by")
+        tag = next((here[t] for t in tags if t in here), None) if isinstance(here, dict) else None
+        model = {**_SOURCES, **_FORMATS, **_PAGING}.get(str(tag)) or _NESTED.get(last)
     elif place:
         model = _NESTED.get(last)
     if model is None:

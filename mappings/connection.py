@@ -5,11 +5,16 @@ Must not read files or the environment, and must never show a secret: `repr` hid
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _SECRET = ("secret", "pass", "key", "token")
-_NO_SECRET = ("_url", "_file", "_header", "_element", "_elements")
+_NO_SECRET = (
+    *("_url", "_file", "_header", "_element", "_elements", "_query", "_interval", "_form"),
+    *("login_password", "login_token"),
+)
 """Ends of names that say where something is, not what it is."""
 
 
@@ -43,5 +48,21 @@ class Connection:
         hidden = [
             self.password,
             *(v for k, v in self.extra.items() if _is_secret(k)),
+            *(v for text in self.extra.values() if text.startswith("{") for v in _inside(text)),
         ]
         return tuple(v for v in hidden if v)
+
+
+def _inside(text: str) -> Iterator[str]:
+    """Secrets in an extra that is itself a JSON object (fields of a log-in)."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return
+    waiting = [found]
+    while waiting:
+        for name, value in waiting.pop().items():
+            if isinstance(value, dict):
+                waiting.append(value)
+            elif isinstance(value, str) and _is_secret(str(name).lower()):
+                yield value

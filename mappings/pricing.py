@@ -20,25 +20,29 @@ class Pricing(Strict):
     """Every word has the default of an ERP that says nothing."""
 
     policy: Policy = Field(
-        "default",
+        default="default",
         description="default: quote, customer and contract win by being there, else the lowest; "
         "first_match: the first level that has one; lowest: the lowest of all",
     )
-    levels: tuple[str, ...] = Field(LEVELS, description="the access sequence, first one first")
+    levels: tuple[str, ...] = Field(
+        default=LEVELS, description="the access sequence, first one first"
+    )
     promo_competes: bool = Field(
-        False, description="a promotion may undercut a quote, customer or contract price"
+        default=False, description="a promotion may undercut a quote, customer or contract price"
     )
     scale_quantity: Literal["line", "product"] = Field(
-        "product", description="a break is reached by one line, or by all lines of the product"
+        default="product",
+        description="a break is reached by one line, or by all lines of the product",
     )
     uom_rule: Literal["strict_pack", "convert_all"] = Field(
-        "strict_pack", description="a price for a pack is for that pack alone, or is converted"
+        default="strict_pack",
+        description="a price for a pack is for that pack alone, or is converted",
     )
     rounding: Literal["half_up", "half_even"] = Field(
-        "half_up", description="of a line's net, to the currency's minor units"
+        default="half_up", description="of a line's net, to the currency's minor units"
     )
     unit_round_places: int | None = Field(
-        None, ge=0, le=6, description="decimals to which the ERP rounds a unit price first"
+        default=None, ge=0, le=6, description="decimals to which the ERP rounds a unit price first"
     )
 
     @field_validator("levels")

@@ -99,6 +99,11 @@ class Settings:
         return self.home / "logs"
 
     @property
+    def cache(self) -> Path:
+        """Folder of what describes the ERPs (pinned WSDLs); what is deleted is fetched again."""
+        return self.home / "cache"
+
+    @property
     def secrets(self) -> Path:
         """Folder (mode 0700) of the generated keys."""
         return self.home / "secrets"

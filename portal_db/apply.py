@@ -12,9 +12,13 @@ from typing import Any, LiteralString
 import psycopg
 
 from mappings.vocabulary import Part
+from portal_db import first_load
 from portal_db.delta import compared, written
 from portal_db.keys import key_text
 from portal_db.staging import Staging
+
+_MUCH = 1_000
+"""Rows, below which nobody needs to plan anew."""
 
 
 def remove_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
@@ -77,6 +81,9 @@ def apply(
     log_changes: bool,
 ) -> None:
     """Write one part's delta. `observed_at` becomes `as_of` of the rows it touches."""
+    if staging.first and part.name == staging.feed.main:
+        first_load.attach(staging, part)
+        return
     if part.name == "price":
         connection.execute("SELECT portal.ensure_price_partition(%s)", (staging.erp,))
     if log_changes:
@@ -85,26 +92,34 @@ def apply(
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
     table, delta = f"portal.{part.name}", staging.table(part.name, "_delta")
     stamp = (batch_id, observed_at)
-    connection.execute(
-        f"INSERT INTO {table} (erp, {', '.join(columns)}, batch_id, record_no, row_hash, as_of) "
-        f"SELECT '{staging.erp}', {', '.join(f's.{c}' for c in columns)}, %s, s.record_no, "
-        f"s.raw_hash, %s FROM {delta} d JOIN ({staging.source(part)}) s "
-        f"ON s.record_no = d.record_no WHERE d.op = 'I' AND NOT d.existed",
-        stamp,
-    )
-    assignments = ", ".join(f"{c} = s.{c}" for c in compared(part))
-    connection.execute(
-        f"UPDATE {table} t SET {assignments}, batch_id = %s, as_of = %s, record_no = s.record_no, "
-        f"row_hash = s.raw_hash, deleted_at = NULL, stale_since = NULL FROM {delta} d "
-        f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
-        f"WHERE (d.op = 'U' OR (d.op = 'I' AND d.existed)) AND t.erp = '{staging.erp}' AND {on}",
-        stamp,
-    )
-    connection.execute(
-        f"UPDATE {table} t SET deleted_at = %s, batch_id = %s, stale_since = NULL FROM {delta} d "
-        f"WHERE d.op = 'D' AND t.erp = '{staging.erp}' AND {on}",
-        (observed_at, batch_id),
-    )
+    # each only where there is something to do, and inserts last: a plan made for a table that grew
+    # in this very transaction is a bad one
+    ops = _ops(staging, part)
+    if ops & {("U", True), ("I", True)}:
+        assignments = ", ".join(f"{c} = s.{c}" for c in compared(part))
+        connection.execute(
+            f"UPDATE {table} t SET {assignments}, batch_id = %s, as_of = %s, "
+            f"record_no = s.record_no, row_hash = s.raw_hash, deleted_at = NULL, stale_since = NULL FROM {delta} d "
+            f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
+            f"WHERE (d.op = 'U' OR (d.op = 'I' AND d.existed)) AND t.erp = '{staging.erp}' "
+            f"AND {on}",
+            stamp,
+        )
+    if ("D", True) in ops:
+        connection.execute(
+            f"UPDATE {table} t SET deleted_at = %s, batch_id = %s, stale_since = NULL "
+            f"FROM {delta} d WHERE d.op = 'D' AND t.erp = '{staging.erp}' AND {on}",
+            (observed_at, batch_id),
+        )
+    if ("I", False) in ops:
+        connection.execute(
+            f"INSERT INTO {table} "
+            f"(erp, {', '.join(columns)}, batch_id, record_no, row_hash, as_of) "
+            f"SELECT '{staging.erp}', {', '.join(f's.{c}' for c in columns)}, %s, s.record_no, "
+            f"s.raw_hash, %s FROM {delta} d JOIN ({staging.source(part)}) s "
+            f"ON s.record_no = d.record_no WHERE d.op = 'I' AND NOT d.existed",
+            stamp,
+        )
 
 
 def mark_stale(
@@ -113,11 +128,15 @@ def mark_stale(
     """A live row whose newer version failed says so; one that is good again says no more."""
     failed = staging.table(part.name, "_failed")
     on = " AND ".join(f"t.{k} = x.{k}" for k in part.key)
-    connection.execute(
-        f"UPDATE portal.{part.name} t SET stale_since = %s FROM {failed} x WHERE {on} "
-        f"AND t.erp = '{staging.erp}' AND t.deleted_at IS NULL AND t.stale_since IS NULL",
-        (observed_at,),
-    )
+    if _any(connection, f"SELECT FROM {failed}"):
+        connection.execute(
+            f"UPDATE portal.{part.name} t SET stale_since = %s FROM {failed} x WHERE {on} "
+            f"AND t.erp = '{staging.erp}' AND t.deleted_at IS NULL AND t.stale_since IS NULL",
+            (observed_at,),
+        )
+    stale: LiteralString = f"SELECT FROM portal.{part.name} t WHERE t.erp = '{staging.erp}' "
+    if not _any(connection, stale + "AND t.stale_since IS NOT NULL"):
+        return
     again = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
     connection.execute(
         f"UPDATE portal.{part.name} t SET stale_since = NULL FROM ({staging.source(part)}) s "
@@ -135,18 +154,50 @@ def open_accounts(connection: psycopg.Connection[Any], staging: Staging) -> None
     )
 
 
+def gather_statistics(
+    connection: psycopg.Connection[Any], staging: Staging, part: Part, written_rows: int
+) -> None:
+    """Let the planner see a table of which much was written; outside the transaction.
+
+    Without it the next load plans with the figures of an empty table until autovacuum comes by.
+    """
+    if written_rows < _MUCH or (staging.first and part.name == staging.feed.main):
+        return
+    table = f"price_{staging.erp}" if part.name == "price" else part.name
+    row = connection.execute(
+        "SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", (f"portal.{table}",)
+    ).fetchone()
+    if row is not None and written_rows > row[0] / 10:
+        connection.execute("SELECT portal.gather_statistics(%s)", (table,))
+
+
+def _any(connection: psycopg.Connection[Any], query: LiteralString) -> bool:
+    row = connection.execute(f"SELECT EXISTS ({query})").fetchone()
+    return bool(row and row[0])
+
+
+def _ops(staging: Staging, part: Part) -> set[tuple[str, bool]]:
+    """Which kinds of work the delta holds: (op, existed)."""
+    rows = staging.connection.execute(
+        f"SELECT DISTINCT op, existed FROM {staging.table(part.name, '_delta')}"
+    ).fetchall()
+    return {(str(op), bool(existed)) for op, existed in rows}
+
+
 def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int) -> None:
     """Change rows with only the fields that differ; a new row holds all of its fields."""
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
     new = f"jsonb_strip_nulls({_object(part, 's')})"
     old = f"jsonb_strip_nulls({_object(part, 't')})"
+    new_only = f"jsonb_strip_nulls({_object(part, 's', 't')})"
+    old_only = f"jsonb_strip_nulls({_object(part, 't', 's')})"
     staged = staging.source(part)
     connection.execute(
         f"INSERT INTO sync.change (run_id, batch_id, erp, part, key, op, old, new) "
         f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key_text(part, 'd')}, "
         f"CASE d.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' ELSE 'delete' END, "
-        f"CASE d.op WHEN 'U' THEN sync.only_differing({old}, {new}) WHEN 'D' THEN {old} END, "
-        f"CASE d.op WHEN 'U' THEN sync.only_differing({new}, {old}) WHEN 'I' THEN {new} END "
+        f"CASE d.op WHEN 'U' THEN {old_only} WHEN 'D' THEN {old} END, "
+        f"CASE d.op WHEN 'U' THEN {new_only} WHEN 'I' THEN {new} END "
         f"FROM {staging.table(part.name, '_delta')} d "
         f"LEFT JOIN ({staged}) s ON s.record_no = d.record_no AND d.op <> 'D' "
         f"LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} "
@@ -155,11 +206,16 @@ def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batc
     )
 
 
-def _object(part: Part, alias: LiteralString) -> LiteralString:
-    """jsonb of the compared columns; numeric stays exact in jsonb."""
+def _object(part: Part, alias: LiteralString, other: LiteralString | None = None) -> LiteralString:
+    """jsonb of the compared columns (of those that differ from `other`); numeric stays exact."""
     columns = compared(part)
     if not columns:
         return "'{}'::jsonb"
-    pieces: list[LiteralString] = [f"'{c}', {alias}.{c}" for c in columns]
+    pieces: list[LiteralString] = [
+        f"'{c}', {alias}.{c}"
+        if other is None
+        else f"'{c}', CASE WHEN {alias}.{c} IS DISTINCT FROM {other}.{c} THEN {alias}.{c} END"
+        for c in columns
+    ]
     chunks = [pieces[i : i + 40] for i in range(0, len(pieces), 40)]
     return " || ".join(f"jsonb_build_object({', '.join(c)})" for c in chunks)

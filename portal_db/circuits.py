@@ -51,6 +51,11 @@ def nobody_waits(connection: Connection, erp: str, *, worker: str) -> None:
 
 def answered(connection: Connection, erp: str) -> bool:
     """The ERP answered: the circuit is closed, what waited for that is due. True if it was not."""
+    row = connection.execute(
+        "SELECT 1 FROM sync.circuit WHERE erp = %s AND (state <> 'closed' OR failures > 0)", (erp,)
+    ).fetchone()
+    if row is None:
+        return False
     with connection.transaction():
         row = connection.execute(
             "SELECT state FROM sync.circuit WHERE erp = %s AND (state <> 'closed' "

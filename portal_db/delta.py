@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from mappings.vocabulary import Part
+from portal_db import first_load, narrowed
 from portal_db.schema import spaces
 from portal_db.staging import DOCUMENT_COLUMNS, Staging, staged_type
 
@@ -52,6 +53,9 @@ def compute(
     Children of a root that came are compared as a whole: those that did not come are deleted,
     unless `whole` is False: then only those of deleted roots are.
     """
+    if staging.first and part.name == staging.feed.main:
+        first_load.view_as_delta(staging, part)
+        return
     delta = staging.table(part.name, "_delta")
     keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
     staging._create(  # noqa: SLF001  the delta is one of the run's staging tables
@@ -72,6 +76,11 @@ def compute(
     chosen = ", ".join(f"coalesce(s.{k}, t.{k})" for k in part.key)
     parameters: list[object] = []
     target = f"SELECT * FROM portal.{part.name} WHERE erp = '{staging.erp}'"
+    if staging.narrowed and part.parent is None:
+        target = (
+            f"SELECT t.* FROM ({narrowed.touched(staging, part)}) k JOIN portal.{part.name} t "
+            f"ON t.erp = '{staging.erp}' AND {' AND '.join(f't.{k} = k.{k}' for k in part.key)}"
+        )
     gone = "false"
     if part.parent is not None and part.parent_field is not None:
         roots = staging.feed.part(part.parent)
@@ -135,11 +144,16 @@ def digest(connection: psycopg.Connection[Any], staging: Staging, parts: tuple[P
     pieces = []
     for part in parts:
         keys = ", ".join(part.key)
-        row = connection.execute(
-            f"SELECT encode(sha256(coalesce(string_agg(md5(ROW(op, raw_hash, {keys})::text), '' "
-            f"ORDER BY op, {keys}), '')::bytea), 'hex') FROM {staging.table(part.name, '_delta')}"
-        ).fetchone()
-        pieces.append(f"{part.name}:{row[0] if row else ''}")
+        # sums of hashes: no order to sort by. What was read speaks by its raw hash, which holds
+        # the key; what vanished by its key
+        rows = connection.execute(
+            "SELECT op, count(*), sum(hashint8extended(raw_hash, 0)::numeric), "
+            "bit_xor(hashint8extended(raw_hash, 1)), "
+            f"sum(CASE WHEN raw_hash IS NULL THEN hashtextextended(ROW({keys})::text, 0) END), "
+            f"bit_xor(CASE WHEN raw_hash IS NULL THEN hashtextextended(ROW({keys})::text, 1) END) "
+            f"FROM {staging.table(part.name, '_delta')} GROUP BY op ORDER BY op"
+        ).fetchall()
+        pieces.append(f"{part.name}:{rows}")
     row = connection.execute(
         "SELECT encode(sha256(%s::bytea), 'hex')", ("\n".join(pieces).encode(),)
     ).fetchone()

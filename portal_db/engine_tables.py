@@ -320,11 +320,5 @@ import portal_db.audit_tables
 import portal_db.budget_tables
 import portal_db.gateway_tables
 import portal_db.order_tables
+import portal_db.price_tables
 import portal_db.sweep_tables
-from portal_db import (
-    budget_tables,
-    gateway_tables,
-    order_tables,
-    sweep_tables,
-)
-from portal_db import price_tables as _price_tables

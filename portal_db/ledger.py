@@ -354,6 +354,17 @@ def interrupted_runs(connection: psycopg.Connection[Any], erp: str, feed: str) -
     return [int(n) for (n,) in rows]
 
 
+def changed_since(connection: psycopg.Connection[Any], erp: str, feed: str, run_id: int) -> bool:
+    """Has a later run of this feed written a row?"""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM sync.run r WHERE r.erp = %s AND r.feed = %s AND r.id > %s "
+        "AND r.state = 'done' AND EXISTS (SELECT FROM sync.run_part p WHERE p.run_id = r.id "
+        "AND p.inserted + p.updated + p.deleted > 0))",
+        (erp, feed, run_id),
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def run_counts(connection: psycopg.Connection[Any], run_id: int) -> dict[str, Counts]:
     """The ledger of one run, per part."""
     with connection.cursor(row_factory=dict_row) as cursor:

@@ -36,7 +36,7 @@ MOVES: dict[str, tuple[str, ...]] = {
     "sending": ("delivered", "retryable", "uncertain", "dead"),
     "retryable": ("sending", "dead", "cancelled"),
     "uncertain": ("delivered", "retryable", "dead"),
-    "dead": ("delivered", "retryable", "cancelled"),
+    "dead": ("delivered", "uncertain", "retryable", "cancelled"),
     "delivered": (),
     "cancelled": (),
 }
@@ -265,6 +265,7 @@ outbox = Table(
         "id",
         postgresql_where=text("state IN ('pending','sending','retryable')"),
     ),
+    Index("outbox_sending_idx", "erp", "lane", postgresql_where=text("state = 'sending'")),
     Index("outbox_subject_idx", "subject", "id"),
     Index("outbox_awaits_idx", "erp", "next_at", postgresql_where=text("awaits_answer")),
     Index("outbox_dead_idx", "erp", "id", postgresql_where=text("state = 'dead'")),

@@ -43,17 +43,33 @@ WHERE m.erp = %(erp)s AND m.state IN ('pending','retryable','uncertain')
 ORDER BY m.id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 )
 
-_CLAIMED = """
-UPDATE sync.outbox m SET state = %(state)s, worker = %(worker)s,
-  lease_until = now() + make_interval(secs => %(lease)s), attempts = m.attempts + 1,
-  tries = m.tries + %(tries)s
-FROM sync.outbox_payload p
-LEFT JOIN portal.order_request r ON r.reference = p.payload ->> 'order_reference'
-WHERE m.id = %(id)s AND p.message_id = m.id AND p.version = m.payload_version
-RETURNING m.id, m.kind, m.erp, m.reference, m.subject, m.lane, m.attempts AS attempt_no, m.tries,
-  m.strikes, m.not_found, m.payload_version, p.payload, m.sent_at IS NOT NULL AS was_sent,
-  r.erp_key AS order_key, r.erp_number AS order_number, %(what)s::text AS what,
-  %(waiting)s::boolean AS waiting"""
+_LEASED = """
+, claimed AS (
+  UPDATE sync.outbox m SET worker = %(worker)s, attempts = m.attempts + 1,
+    lease_until = now() + make_interval(secs => %(lease)s),
+    state = CASE WHEN d.state IN ('pending','retryable') THEN 'sending' ELSE m.state END,
+    tries = m.tries + CASE WHEN d.state IN ('pending','retryable') THEN 1 ELSE 0 END
+  FROM due d JOIN sync.outbox_payload p ON p.message_id = d.id
+  LEFT JOIN portal.order_request r ON r.reference = p.payload ->> 'order_reference'
+  WHERE m.id = d.id AND p.version = m.payload_version
+  RETURNING m.id, m.kind, m.erp, m.reference, m.subject, m.lane, m.attempts AS attempt_no, m.tries,
+    m.strikes, m.not_found, m.payload_version, p.payload, m.sent_at IS NOT NULL AS was_sent,
+    r.erp_key AS order_key, r.erp_number AS order_number,
+    CASE WHEN m.state = 'sending' THEN 'send' ELSE 'find' END AS what,
+    m.state = 'delivered' AS waiting),
+begun AS (
+  INSERT INTO sync.delivery_attempt (message_id, attempt_no, what, event, worker, payload_version,
+    mapping_sha256)
+  SELECT id, attempt_no, what, 'begun', %(worker)s, payload_version, %(sha)s FROM claimed)
+SELECT * FROM claimed"""
+
+_WAITING = """
+SELECT m.id, m.state FROM sync.outbox m WHERE m.erp = %(erp)s AND m.awaits_answer
+  AND m.next_at <= now() AND (m.lease_until IS NULL OR m.lease_until < now())
+ORDER BY m.next_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
+
+_NEXT = f"WITH due AS ({_CLAIM}) {_LEASED}"
+_NEXT_WAITING = f"WITH due AS ({_WAITING}) {_LEASED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,63 +111,25 @@ def claim(
     A message that is uncertain is claimed to be looked up (`what` is `find`). `message_id`: only
     that one. `canary`: the oldest, due or not.
     """
-    with connection.transaction():
-        row = connection.execute(
-            _CLAIM, {"erp": erp, "only": message_id, "canary": canary}
-        ).fetchone()
-        if row is None:
-            return None
-        found = row[1] == "uncertain"
-        return _leased(connection, row[0], worker, lease, mapping_sha256, find=found)
+    with connection.cursor(row_factory=class_row(Claim)) as cursor:
+        return cursor.execute(
+            _NEXT,
+            {
+                "erp": erp, "only": message_id, "canary": canary, "worker": worker,
+                "lease": lease, "sha": mapping_sha256,
+            },
+        ).fetchone()  # fmt: skip
 
 
 def claim_waiting(
     connection: Connection, erp: str, *, worker: str, lease: float, mapping_sha256: str
 ) -> Claim | None:
     """The next message that was handed over and whose answer may be there by now."""
-    with connection.transaction():
-        row = connection.execute(
-            "SELECT id FROM sync.outbox WHERE erp = %s AND awaits_answer AND next_at <= now() "
-            "AND (lease_until IS NULL OR lease_until < now()) ORDER BY next_at LIMIT 1 "
-            "FOR UPDATE SKIP LOCKED",
-            (erp,),
-        ).fetchone()
-        if row is None:
-            return None
-        return _leased(connection, row[0], worker, lease, mapping_sha256, find=True, waiting=True)
-
-
-def _leased(
-    connection: Connection,
-    message_id: int,
-    worker: str,
-    lease: float,
-    mapping_sha256: str,
-    *,
-    find: bool,
-    waiting: bool = False,
-) -> Claim:
-    state = "delivered" if waiting else "uncertain" if find else "sending"
     with connection.cursor(row_factory=class_row(Claim)) as cursor:
-        made = cursor.execute(
-            _CLAIMED,
-            {
-                "id": message_id,
-                "state": state,
-                "worker": worker,
-                "lease": lease,
-                "tries": 0 if find else 1,
-                "what": "find" if find else "send",
-                "waiting": waiting,
-            },
+        return cursor.execute(
+            _NEXT_WAITING,
+            {"erp": erp, "worker": worker, "lease": lease, "sha": mapping_sha256},
         ).fetchone()
-    assert made is not None  # noqa: S101  it is locked and has a payload
-    connection.execute(
-        "INSERT INTO sync.delivery_attempt (message_id, attempt_no, what, event, worker, "
-        "payload_version, mapping_sha256) VALUES (%s, %s, %s, 'begun', %s, %s, %s)",
-        (made.id, made.attempt_no, made.what, worker, made.payload_version, mapping_sha256),
-    )
-    return made
 
 
 def expire(connection: Connection, erp: str, *, settle: float) -> list[int]:
@@ -175,6 +153,17 @@ def expire(connection: Connection, erp: str, *, settle: float) -> list[int]:
             {"erp": erp, "settle": settle},
         ).fetchall()
     return [row[0] for row in rows]
+
+
+def is_due(connection: Connection, erp: str) -> bool:
+    """Is any message of an ERP due, whoever may take it?"""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM sync.outbox WHERE erp = %(erp)s AND state IN "
+        "('pending','retryable','uncertain') AND next_at <= now()) OR EXISTS (SELECT FROM "
+        "sync.outbox WHERE erp = %(erp)s AND awaits_answer AND next_at <= now())",
+        {"erp": erp},
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def waiting(connection: Connection, erp: str) -> int:

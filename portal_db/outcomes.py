@@ -71,6 +71,22 @@ WHERE m.id = %(id)s AND (
 RETURNING m.state"""
 
 
+_RECORDED = f"""
+WITH moved AS ({_MOVED}),
+told AS (
+  INSERT INTO sync.delivery_attempt (message_id, attempt_no, what, event, worker, payload_version,
+    outcome, code, says, request, answer, detail, seconds)
+  SELECT %(id)s, %(attempt)s, %(what)s,
+    -- once; where the lease had run out and somebody said so, beside that, as late
+    CASE WHEN EXISTS (SELECT FROM sync.delivery_attempt a WHERE a.message_id = %(id)s
+                      AND a.attempt_no = %(attempt)s AND a.event = 'ended')
+         THEN 'late' ELSE 'ended' END,
+    %(worker)s, %(version)s, %(outcome)s, %(code)s, %(says)s, %(request)s, %(answered)s,
+    %(detail)s, %(seconds)s
+  ON CONFLICT DO NOTHING)
+SELECT state FROM moved"""
+
+
 def finish(connection: Connection, claim: Claim, worker: str, move: Move) -> bool:
     """Record how an attempt ended; False where another worker has the message by now.
 
@@ -78,7 +94,7 @@ def finish(connection: Connection, claim: Claim, worker: str, move: Move) -> boo
     """
     with connection.transaction():
         row = connection.execute(
-            _MOVED,
+            _RECORDED,
             {
                 "id": claim.id, "worker": worker, "attempt": claim.attempt_no,
                 "sure": move.outcome in _SURE, "state": move.state, "delay": move.delay,
@@ -86,9 +102,11 @@ def finish(connection: Connection, claim: Claim, worker: str, move: Move) -> boo
                 "not_found": move.not_found, "cleared_by": move.cleared_by,
                 "answer": None if move.answer is None else _json(move.answer),
                 "awaits": move.awaits_answer, "strike": int(move.strike), "left": move.left,
+                "what": claim.what, "version": claim.payload_version, "outcome": move.outcome,
+                "request": _kept(move.request), "answered": _kept(move.answered),
+                "detail": _json(move.detail), "seconds": round(move.seconds, 3),
             },
         ).fetchone()  # fmt: skip
-        _end_attempt(connection, claim, worker, move)
         if row is None:
             return False
         if claim.kind == "order":
@@ -96,24 +114,6 @@ def finish(connection: Connection, claim: Claim, worker: str, move: Move) -> boo
         elif claim.kind == "order_cancel":
             _cancel(connection, claim, move)
     return True
-
-
-def _end_attempt(connection: Connection, claim: Claim, worker: str, move: Move) -> None:
-    """Once; where its lease had run out and somebody said so, beside that, as late."""
-    connection.execute(
-        "INSERT INTO sync.delivery_attempt (message_id, attempt_no, what, event, worker, "
-        "payload_version, outcome, code, says, request, answer, detail, seconds) SELECT %(id)s, "
-        "%(no)s, %(what)s, CASE WHEN EXISTS (SELECT FROM sync.delivery_attempt a WHERE "
-        "a.message_id = %(id)s AND a.attempt_no = %(no)s AND a.event = 'ended') THEN 'late' "
-        "ELSE 'ended' END, %(worker)s, %(version)s, %(outcome)s, %(code)s, %(says)s, %(request)s, "
-        "%(answer)s, %(detail)s, %(seconds)s ON CONFLICT DO NOTHING",
-        {
-            "id": claim.id, "no": claim.attempt_no, "what": claim.what, "worker": worker,
-            "version": claim.payload_version, "outcome": move.outcome, "code": move.code,
-            "says": move.says, "request": move.request, "answer": move.answered,
-            "detail": _json(move.detail), "seconds": round(move.seconds, 3),
-        },
-    )  # fmt: skip
 
 
 def _order(connection: Connection, claim: Claim, move: Move) -> None:
@@ -189,21 +189,20 @@ def acknowledge(connection: Connection, reference: str, answer: Mapping[str, Any
 
 
 def _lines(connection: Connection, reference: str, lines: Sequence[Mapping[str, Any]]) -> None:
-    for line in lines:
-        connection.execute(
-            "UPDATE portal.order_request_line SET outcome = coalesce(%(outcome)s, outcome), "
-            "qty_confirmed = coalesce(%(qty)s::numeric, qty_confirmed), "
-            "unit_price_confirmed = coalesce(%(price)s::numeric, unit_price_confirmed), "
-            "expected_on = coalesce(%(on)s::date, expected_on), "
-            "erp_line_no = coalesce(%(no)s, erp_line_no), reason = coalesce(%(reason)s, reason) "
-            "WHERE reference = %(reference)s AND line_no = %(line)s",
-            {
-                "reference": reference, "line": line["line_no"], "outcome": line.get("outcome"),
-                "qty": line.get("qty_confirmed"), "price": line.get("unit_price"),
-                "on": line.get("expected_on"), "no": line.get("erp_line_no"),
-                "reason": line.get("reason"),
-            },
-        )  # fmt: skip
+    if not lines:
+        return
+    connection.execute(
+        "UPDATE portal.order_request_line l SET outcome = coalesce(a.outcome, l.outcome), "
+        "qty_confirmed = coalesce(a.qty_confirmed, l.qty_confirmed), "
+        "unit_price_confirmed = coalesce(a.unit_price, l.unit_price_confirmed), "
+        "expected_on = coalesce(a.expected_on, l.expected_on), "
+        "erp_line_no = coalesce(a.erp_line_no, l.erp_line_no), "
+        "reason = coalesce(a.reason, l.reason) FROM jsonb_to_recordset(%s::jsonb) AS a("
+        "line_no integer, outcome text, qty_confirmed numeric, unit_price numeric, "
+        "expected_on date, erp_line_no text, reason text) "
+        "WHERE l.reference = %s AND l.line_no = a.line_no",
+        (_json(lines), reference),
+    )
 
 
 def acknowledge_from_feed(connection: Connection, erp: str) -> list[str]:
@@ -257,3 +256,7 @@ def _said(status: str | None, qty: Decimal, confirmed: Decimal | None) -> str | 
 
 def _json(value: object) -> str:
     return json.dumps(value, default=str, ensure_ascii=False).replace("\\u0000", "")
+
+
+def _kept(text: str) -> str:
+    return text.replace("\x00", "")

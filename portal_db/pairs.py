@@ -64,6 +64,8 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
     or number, in Arrow.
     """
     delta = staging.table(part.name, "_delta")
+    if staging.first and part.name == staging.feed.main:
+        return _first_rows(staging, part, limit)
     row = staging.connection.execute(f"SELECT count(*) FROM {delta} WHERE op <> 'D'").fetchone()
     total = int(row[0]) if row else 0
     every = max(1, -(-total // limit))
@@ -75,11 +77,28 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
         f"ON s.record_no = d.record_no WHERE d.n %% %s = 0 OR %s = 1",
         (every, every),
     ).fetchall()
-    table = {
-        f.name: pa.array([_cell(r[i], f.type) for r in rows], _arrow(f.type))
-        for i, f in enumerate(part.fields)
-    }
-    return pa.table(table), total
+    return _table(part, rows), total
+
+
+def _first_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]:
+    """As `delta_rows` where every staged row is new: spread by record number, without a sort."""
+    total = staging.count(part)
+    every = max(1, -(-total // limit))
+    columns = ", ".join(f"s.{f.name}" for f in part.fields)
+    rows = staging.connection.execute(
+        f"SELECT {columns} FROM ({staging.source(part)}) s WHERE s.record_no %% %s = 0 LIMIT %s",
+        (every, limit),
+    ).fetchall()
+    return _table(part, rows), total
+
+
+def _table(part: Part, rows: list[tuple[Any, ...]]) -> pa.Table:
+    return pa.table(
+        {
+            f.name: pa.array([_cell(r[i], f.type) for r in rows], _arrow(f.type))
+            for i, f in enumerate(part.fields)
+        }
+    )
 
 
 def _arrow(kind: str) -> pa.DataType:

@@ -84,9 +84,7 @@ parity_item = Table(
     Column("priced_on", Date()),
     Column("invoiced", Numeric(), comment="price of one uom, line discount taken off"),
     Column("invoiced_net", Numeric(18, 4)),
-    Column(
-        "resolved", Numeric(), comment="price of one uom by the conditions; NULL: on request"
-    ),
+    Column("resolved", Numeric(), comment="price of one uom by the conditions; NULL: on request"),
     Column("resolved_net", Numeric(18, 4)),
     Column("level", Text()),
     Column("header_key", Text(), comment="the condition that won"),

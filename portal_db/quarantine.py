@@ -141,6 +141,8 @@ def resolve_accepted(
 
     The item's own record of this batch is released; a later record of its key supersedes it.
     """
+    if not open_items(connection, batch.erp, batch.feed):
+        return 0
     return _close(
         connection,
         staging,
@@ -228,6 +230,18 @@ def open_items(connection: psycopg.Connection[Any], erp: str, feed: str) -> int:
         (erp, feed),
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def open_items_of_others(
+    connection: psycopg.Connection[Any], erp: str, feed: str, batch_id: int
+) -> bool:
+    """Is an item of the feed open that did not come from this very batch?"""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM sync.quarantine WHERE erp = %s AND feed = %s "
+        "AND state = 'open' AND batch_id <> %s)",
+        (erp, feed, batch_id),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def of_batch(connection: psycopg.Connection[Any], batch_id: int) -> dict[str, set[int]]:

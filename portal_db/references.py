@@ -67,6 +67,11 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> Lite
         *(_when(w) for w in reference.when),
     ]
     root = "s.root_no" if part.parent else "s.record_no"
+    if staging.first and part.name == staging.feed.main:
+        return (
+            f"SELECT s.record_no, s.{reference.field} FROM {staging.table(part.name)} s "
+            f"WHERE {' AND '.join(conditions)} AND NOT ({' OR '.join(there)})"
+        )
     return (
         f"SELECT {root}, s.{reference.field} FROM {staging.table(part.name, '_delta')} d "
         f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no AND {on} "

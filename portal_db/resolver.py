@@ -118,6 +118,28 @@ def freshness(connection: Connection, price_erp: str) -> Freshness:
     return Freshness("late" if age > promise else "fresh", confirmed_at, age)
 
 
+def standard_discount(percent: Decimal | None) -> list[Candidate]:
+    """A dealer's discount off list on everything, as the group condition it competes as."""
+    if not percent:
+        return []
+    return [
+        Candidate(
+            product_key=None,
+            level="group",
+            header_key="standard_discount",
+            min_qty=Decimal(0),
+            uom=None,
+            per=1,
+            unit_price=None,
+            pct_off_list=percent,
+            amount_off_list=None,
+            valid_from=date.min,
+            product_scope="all",
+            scope="dealer",
+        )
+    ]
+
+
 def _resolve(
     connection: Connection, market: Market, asks: Sequence[Ask], *, detail: bool, portal: bool
 ) -> list[Price]:
@@ -134,7 +156,7 @@ def _resolve(
     _place(connection, market, products, found, dealer)
     by_product: dict[str, list[Candidate]] = defaultdict(list)
     shared = [one for one in found if one.product_scope != "product"]
-    shared += _standard_discount(dealer)
+    shared += standard_discount(dealer.standard_discount_pct)
     for one in found:
         if one.product_scope == "product" and one.product_key is not None:
             by_product[one.product_key].append(one)
@@ -227,29 +249,6 @@ def _dealer(connection: Connection, market: Market) -> _Dealer | None:
         (market.dealer_erp, market.dealer_key, market.day, market.day),
     ).fetchall()
     return _Dealer(row[0], row[1], tuple(Membership(*group) for group in groups))
-
-
-def _standard_discount(dealer: _Dealer) -> list[Candidate]:
-    """The dealer's discount off list on everything, as the group condition it competes as."""
-    percent = dealer.standard_discount_pct
-    if not percent:
-        return []
-    return [
-        Candidate(
-            product_key=None,
-            level="group",
-            header_key="standard_discount",
-            min_qty=Decimal(0),
-            uom=None,
-            per=1,
-            unit_price=None,
-            pct_off_list=percent,
-            amount_off_list=None,
-            valid_from=date.min,
-            product_scope="all",
-            scope="dealer",
-        )
-    ]
 
 
 def _candidates(

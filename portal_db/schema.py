@@ -136,3 +136,9 @@ dealer_account = Table(
     schema="portal",
     comment="Which dealers of which ERPs one portal dealer owns; 1:1 until an operator joins them.",
 )
+
+Index(
+    "price_stale_idx",
+    PORTAL["price"].c.erp,
+    postgresql_where=PORTAL["price"].c.stale_since.is_not(None),
+)

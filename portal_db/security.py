@@ -32,6 +32,8 @@ def role_sql() -> str:
             "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
         )
         lines.append(f"GRANT {role} TO CURRENT_USER;")
+    # a first load is built by sync and taken over by the owner, as the ERP's partition
+    lines.append("GRANT waybill_sync TO waybill_owner;")
     return "\n".join(lines)
 
 

@@ -67,6 +67,10 @@ class Staging:
     erp: LiteralString
     feed: Feed
     refers: Mapping[str, LiteralString]
+    first: bool = False
+    """The staged table becomes the ERP's first partition: nothing is compared, all rows are new."""
+    narrowed: bool = False
+    """Only unknown records are staged: the portal's other rows are those of skipped ones."""
     _created: list[LiteralString] = field(default_factory=list)
 
     def table(self, part: str, suffix: str = "") -> LiteralString:
@@ -79,7 +83,11 @@ class Staging:
             columns: list[LiteralString] = [
                 f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)
             ]
-            self._create(self.table(part.name), [*columns, *_BOOKKEEPING])
+            self._create(
+                self.table(part.name),
+                [*columns, *_BOOKKEEPING],
+                lasting=self.first and part.name == self.feed.main,
+            )
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
             if part.name == "document":
@@ -94,8 +102,11 @@ class Staging:
                     ],
                 )
 
-    def _create(self, name: LiteralString, columns: list[LiteralString]) -> None:
-        self.connection.execute(f"CREATE UNLOGGED TABLE {name} ({', '.join(columns)})")
+    def _create(
+        self, name: LiteralString, columns: list[LiteralString], *, lasting: bool = False
+    ) -> None:
+        kind, more = ("", " WITH (fillfactor = 85)") if lasting else ("UNLOGGED ", "")
+        self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
 
     def copy(self, part: Part, table: pa.Table) -> int:
@@ -113,6 +124,16 @@ class Staging:
     def copy_failed(self, part: Part, table: pa.Table) -> int:
         """Append the keys of records that were rejected: they have not vanished."""
         return self._copy(self.table(part.name, "_failed"), table.select([*part.key, "record_no"]))
+
+    def create_gone(self, part: Part) -> None:
+        """Create the table of keys whose records did not come again byte for byte."""
+        keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
+        self._create(self.table(part.name, "_gone"), keys)
+        self.narrowed = True
+
+    def copy_gone(self, part: Part, table: pa.Table) -> int:
+        """Append keys whose records did not come again: each is changed, or has vanished."""
+        return self._copy(self.table(part.name, "_gone"), table.select([*part.key]))
 
     def copy_files(self, rows: list[dict[str, object]]) -> None:
         """What became of the documents this batch's pull asked for."""
@@ -138,7 +159,16 @@ class Staging:
 
     def analyze(self, part: Part) -> None:
         """Give the planner the sizes it is about to join."""
-        self.connection.execute(f"ANALYZE {self.table(part.name)}")
+        joined: list[LiteralString] = [*part.key, "record_no", "root_no"]
+        for reference in part.references:
+            joined += [reference.field, *(when.field for when in reference.when)]
+        own = {f.name for f in staged_fields(part)} | {"record_no", "root_no"}
+        columns = ", ".join(name for name in dict.fromkeys(joined) if name in own)
+        self.connection.execute(f"ANALYZE {self.table(part.name)} ({columns})")
+
+    def given_away(self, part: Part) -> None:
+        """The part's table is the portal's now: it is not dropped with the others."""
+        self._created.remove(self.table(part.name))
 
     def count(self, part: Part, where: LiteralString = "true") -> int:
         """Rows staged of a part (those of accepted roots only: `source` filters the rest)."""
@@ -154,7 +184,7 @@ class Staging:
     def drop(self) -> None:
         """Drop every table of this run."""
         for name in reversed(self._created):
-            self.connection.execute(f"DROP TABLE IF EXISTS {name}")
+            self.connection.execute(f"DROP TABLE IF EXISTS {name} CASCADE")  # with its view
         self._created.clear()
 
     def source(self, part: Part) -> LiteralString:
@@ -232,4 +262,4 @@ def drop_orphans(connection: psycopg.Connection[Any], erp: str, feed: str) -> No
         (erp, feed),
     ).fetchall()
     for (name,) in rows:
-        connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)}")
+        connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)} CASCADE")

@@ -162,6 +162,8 @@ class Export:
     """The files of an export: a .zip or the folder it was unpacked to."""
 
     def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {path}")
         self._archive = zipfile.ZipFile(path) if path.is_file() else None
         self._folder = path
 

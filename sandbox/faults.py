@@ -29,8 +29,14 @@ SCENARIOS: dict[str, str] = {
     "no_marker": "SFTP: the end marker is missing",
     "bad_trailer": "SFTP: the trailer does not add up",
     "growing": "SFTP: the file is still being written",
+    "wrong_size": "SFTP: the server tells another size than the file has",
+    "no_size": "SFTP: the server tells no size",
+    "few_requests": "SFTP: the connection is cut when more than 16 requests are open",
     "changed_host_key": "SFTP: another host key than the pinned one",
+    "search_expired": "SOAP: the search is forgotten in mid-paging",
+    "new_element": "SOAP: records hold one element that the WSDL does not declare",
     "repeated_link": "OData: nextLink points at the page it came from",
+    "throttled_400": "REST: 400 with the vendor's own code for too many requests",
     "count_mismatch": "the declared count is not what the pages hold",
     "lost_answer": "does what it was asked, then the connection breaks without an answer",
     "reset": "the connection breaks before anything was done",
@@ -104,14 +110,19 @@ class Faults:
                     return fault.name
         return None
 
-    def take(self, request: str, only: Container[str] | None = None) -> tuple[str, float] | None:
+    def take(
+        self, request: str, only: Container[str] | None = None, *, named: bool = False
+    ) -> tuple[str, float] | None:
         """The (name, seconds) of the fault for this request, or None; counts it as shown.
 
         `only`: the faults that make sense for this kind of request; others stay armed.
+        `named`: only faults that were armed for this kind of request, not for all.
         """
         with self._lock:
             for fault in self._armed:
                 if fault.where not in request or (only is not None and fault.name not in only):
+                    continue
+                if named and not fault.where:
                     continue
                 if fault.after > 0:
                     fault.after -= 1

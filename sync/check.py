@@ -76,7 +76,9 @@ def check(
         done = 0
         for protocol in protocols:
             budget = erp_budget(ctx, erp, "bulk", patience=10.0)
-            with open_connector(connection, protocol, erp, budget=budget) as connector:
+            with open_connector(
+                connection, protocol, erp, cache=ctx.settings.cache, budget=budget
+            ) as connector:
                 found["connection"] = connector.check()
                 for name, reading in sources:
                     if reading.plan.source.protocol == protocol:

@@ -14,13 +14,14 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import psycopg
 import tenacity
 
 from connectors import open_sender
@@ -169,7 +170,9 @@ class _Lane:
 
     def _one(self, worker: str, senders: _Senders) -> bool:
         """Claim and process one message; False where there is nothing to do now."""
-        with self.ctx.connection() as connection:
+        with senders.database() as connection:
+            if not senders.prepared and outbox.is_due(connection, self.erp):
+                senders.prepare()
             gate = circuits.gate(connection, self.erp, worker=worker, lease=self.lease)
             if gate == "none":
                 self.report.left_alone[self.erp] = "unreachable"
@@ -213,8 +216,8 @@ class _Lane:
         move = sending.with_exchange(move, exchange, time.monotonic() - began)
         with self._lock:
             self.report.outcomes[move.outcome] += 1
-        self._record(claim, worker, move)
-        self._tell_circuit(how, move, error, worker, asked=senders.asked)
+        self._record(claim, worker, move, senders)
+        self._tell_circuit(how, move, error, worker, senders)
 
     def _send(
         self, claim: Claim, how: Outbound, senders: _Senders, began: float, *, canary: bool
@@ -263,7 +266,7 @@ class _Lane:
             _log(claim, error)
             return sending.after_find(claim, how, error), error
 
-    def _record(self, claim: Claim, worker: str, move: Move) -> None:
+    def _record(self, claim: Claim, worker: str, move: Move, senders: _Senders) -> None:
         """Keep the outcome; a database that is away for a moment is waited for."""
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_delay(min(_RECORD_SECONDS, self.lease)),
@@ -273,7 +276,7 @@ class _Lane:
         )
 
         def once() -> None:
-            with self.ctx.connection() as connection:
+            with senders.database() as connection:
                 if not outcomes.finish(connection, claim, worker, move):
                     log.warning(
                         "%s %s: %s came after the lease had ended", claim.kind, claim.reference,
@@ -288,10 +291,10 @@ class _Lane:
         move: Move,
         error: Exception | None,
         worker: str,
-        *,
-        asked: bool,
+        senders: _Senders,
     ) -> None:
-        with self.ctx.connection() as connection:
+        asked = senders.asked
+        with senders.database() as connection:
             if error is None or how is None:
                 if asked:
                     circuits.answered(connection, self.erp)
@@ -319,13 +322,16 @@ class _Lane:
 
 
 class _Senders:
-    """One thread's open senders, a kind of message each."""
+    """What one thread keeps open: a sender for each kind of message, and a connection."""
 
     def __init__(self, lane: _Lane) -> None:
         self._lane = lane
         self._stack = ExitStack()
         self._open: dict[str, Sender] = {}
         self._last: Sender | None = None
+        self._database: outbox.Connection | None = None
+        self._held = ExitStack()
+        self.prepared = False
         self.asked = False
         """Has the sender been called for the message at hand?"""
 
@@ -333,12 +339,38 @@ class _Senders:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._held.close()
         self._stack.close()
+
+    @contextmanager
+    def database(self) -> Iterator[outbox.Connection]:
+        """The thread's own connection, in autocommit: held, but never in a transaction while an
+        ERP is asked. One that is lost is opened anew.
+        """
+        if self._database is None or self._database.closed:
+            self._held.close()
+            self._database = self._held.enter_context(self._lane.ctx.connection())
+        try:
+            yield self._database
+        except psycopg.OperationalError:
+            self._database.close()
+            raise
 
     @property
     def exchange(self) -> Any:  # noqa: ANN401
         """What went over the wire last."""
         return self._last.exchange if self._last is not None and self.asked else None
+
+    def prepare(self) -> None:
+        """Open what orders need before one is held: its lease is for sending, not for this.
+
+        What fails here is met again, and recorded, with the first message.
+        """
+        self.prepared = True
+        how = self._lane.mapping.outbound("order")
+        if how is not None:
+            with suppress(WaybillError):
+                self.of("order", how).ready()
 
     def of(self, kind: str, how: Outbound) -> Sender:
         """The sender for a kind of message, opened when first used."""

@@ -98,9 +98,7 @@ def _named(
     return named
 
 
-def _items(
-    ctx: Context, folder: str, reading: Reading, pages: list[PageRow]
-) -> Iterator[Item]:
+def _items(ctx: Context, folder: str, reading: Reading, pages: list[PageRow]) -> Iterator[Item]:
     first = {reading.part: 1, **{child.part: 1 for child in reading.plan.children}}
     for page in pages:
         if page.part == reading.part:

@@ -17,6 +17,7 @@ from portal_db import delta
 from portal_db.counts import Counts
 from portal_db.ledger import Batch, read_cursor
 from portal_db.pairs import biggest_movements, changed_values, delta_rows
+from portal_db.similar import similar_keys
 from portal_db.staging import Staging
 from portal_db.totals import live
 from quality.batch import checks_of, statistics
@@ -90,15 +91,21 @@ def judge_delta(
     declared: dict[str, int | None],
     overrides: frozenset[str],
     run_id: int,
+    compare_values: bool = True,
 ) -> Judgement:
-    """Change checks, ledger, guards and expectations of one run."""
+    """Change checks, ledger, guards and expectations of one run.
+
+    `compare_values=False`: old values are not the ERP's (drift), so none is a jump.
+    """
     feed = staging.feed
     main = feed.part(feed.main)
     judgement = Judgement()
     previous = read_cursor(connection, batch.erp, batch.feed, batch.scope_key).batch_id
     judgement.had_previous = previous is not None
     whole = settling.intake.read and not settling.selected
-    changes = _Changes(staging, guards) if judgement.had_previous else None
+    changes = None
+    if judgement.had_previous and compare_values:
+        changes = _Changes(staging, settling, guards)
     stats = _stats(staging, main, scope, judgement, complete, settling, changes, guards)
     if changes is not None and (settling.selected or suspects_are_single(guards, stats)):
         for root in feed.roots:
@@ -121,6 +128,11 @@ def judge_delta(
         for root in feed.roots:
             judgement.movements += biggest_movements(staging, root)
     _expect(staging, settling, judgement, stats, declared)
+    for part in feed.roots:
+        for pair in similar_keys(staging, part.name):
+            says = f"{pair} differ by letters' case alone"
+            settling.intake.remarks.add(part.name, "similar_keys", says)
+    judgement.results += settling.intake.remarks.results()
     return judgement
 
 
@@ -152,7 +164,7 @@ def _emptied(
 class _Changes:
     """The suspects of every change check, and how many prices moved much."""
 
-    def __init__(self, staging: Staging, guards: Guards) -> None:
+    def __init__(self, staging: Staging, settling: Settling, guards: Guards) -> None:
         self.reasons: dict[str, dict[int, list[Reason]]] = {}
         self.suspects = 0
         self.changed_rows = 0
@@ -169,6 +181,7 @@ class _Changes:
                 both = compared(pairs[f"old_{check.field}"], pairs[f"new_{check.field}"])
                 found = delta.counts(staging, part)
                 unchanged = staging.count(part) - found["I"] - found["U"] - found["T"]
+                unchanged += settling.intake.skipped[part.name]
                 self.compared += both + max(unchanged, 0)
                 mask = suspects(check, pairs)
                 self.suspects += mask.true_count

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from connectors.formats import read_page
 from connectors.formats.gathering import gathered
-from connectors.formats.raw import Broken, Declared, RawChunk
+from connectors.formats.raw import Broken, Declared, Item, RawChunk
 from mappings.errors import BatchRefused
-from mappings.sources.sftp import CsvFormat, SftpSource
+from mappings.sources.formats import CsvFormat, FixedFormat, FixedTrailer, Trailer
+from mappings.sources.sftp import SftpSource
 from mappings.spec import ErpMapping
 from mappings.vocabulary import Feed, Field
 from portal_db.ledger import Batch, PageRow
@@ -27,12 +28,20 @@ from portal_db.staging import Staging
 from quality.checks import judge
 from quality.quarantine import Judged, Rejection, broken, rejections
 from quality.verdicts import Verdict
+from sync.arrivals import fresh_pages, screened
 from sync.context import Context
+from sync.known_records import Known, read_unknown
 from sync.progress import Progress
+from sync.remarks import Remarks
 from sync.sources import Reading, readings
 from transforms.column import column_of
 from transforms.mapping import Mapper, mappers
 from transforms.registry import StepContext
+
+_READS = {
+    "comma": "decimal_comma", "point": "decimal_point", "hundredths": "implied_hundredths",
+}  # fmt: skip
+"""How a trailer says that numbers are written → the step that reads them so."""
 
 _TOTAL = Field("total", "price", "-", "a control total")
 
@@ -58,12 +67,19 @@ class Intake:
     """Part → how many records the ERP said there are."""
     declared_sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     """(part, their column) → the ERP's control total."""
-    sums: dict[tuple[str, str], Decimal | None] = field(default_factory=dict)
-    """(part, their column) → what came adds up to; None where a value is no number."""
+    sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    """(part, their column) → what came and is a number adds up to."""
     pages: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Page → (first record_no of its part, records)."""
     starts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """Part with a source → (first record_no, page) of each of its pages, ascending."""
+    unproven: dict[str, str] = field(default_factory=dict)
+    """Part → why its control total cannot be proven: the first record without a readable amount."""
+    remarks: Remarks = field(default_factory=Remarks)
+    skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Part → records that the portal holds byte for byte: counted, not staged."""
+    repeated: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Part → further copies of skipped records."""
     own_sources: set[str] = field(default_factory=set)
     """Child parts that came from a source of their own."""
 
@@ -83,9 +99,10 @@ def take_in(
     staging: Staging,
     *,
     only: Only | None,
+    known: Known | None = None,
     progress: Progress,
 ) -> Intake:
-    """Read every page of a batch into staging.
+    """Read every page of a batch into staging; with `known`, only the records it does not know.
 
     Raises BatchRefused where a transfer contradicts itself, SourceChanged where the mapping's
     columns are not there, Misconfigured where the evidence is gone.
@@ -98,14 +115,21 @@ def take_in(
         if part.parent is not None:
             intake.own_sources.add(part.name)
         mine = [page for page in pages if page.part == reading.part]
-        for item in gathered(_items(ctx, batch, reading, mine, intake)):
+        mine = fresh_pages(ctx, batch, reading, mine, intake.remarks)
+        if known is None:
+            items = _items(ctx, batch, reading, mine, intake)
+        else:
+            items = _unknown(ctx, batch, reading, mine, intake, known)
+        for item in gathered(screened(ctx, batch, part.name, items, intake.remarks)):
             if isinstance(item, RawChunk):
                 _add_up(reading, item, intake)
                 _chunk(feed, maps, item, staging, intake, only)
                 progress("read", sum(intake.read.values()), total)
             elif isinstance(item, Broken):
                 _broken(feed, item, intake, only)
-            else:
+                says = f"record {item.record_no} cannot be read ({item.says})"
+                intake.unproven.setdefault(item.part, says)
+            elif isinstance(item, Declared):
                 _declared(item, intake)
     if only is None:
         _compare_declared(batch, intake)
@@ -114,7 +138,7 @@ def take_in(
 
 def _items(
     ctx: Context, batch: Batch, reading: Reading, pages: list[PageRow], intake: Intake
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[Item]:
     """Everything the pages of one source hold, in order; notes which records lie on which page."""
     first = {reading.part: 1, **{child.part: 1 for child in reading.plan.children}}
     for page in pages:
@@ -125,6 +149,25 @@ def _items(
         intake.pages[page.page] = (start, count)
         if count:
             intake.starts.setdefault(reading.part, []).append((start, page.page))
+
+
+def _unknown(
+    ctx: Context,
+    batch: Batch,
+    reading: Reading,
+    pages: list[PageRow],
+    intake: Intake,
+    known: Known,
+) -> Iterator[RawChunk | Broken | Declared]:
+    """As `_items`, without the records that are known; those are only counted."""
+    intake.read[reading.part] += known.skipped + known.repeated
+    intake.skipped[reading.part] = known.skipped
+    intake.repeated[reading.part] = known.repeated
+    for page in pages:
+        first, count = intake.pages[page.page] = known.pages[page.page]
+        if count:
+            intake.starts.setdefault(reading.part, []).append((first, page.page))
+    yield from read_unknown(ctx, batch, pages, known)
 
 
 def _chunk(
@@ -221,26 +264,33 @@ def _declared(item: Declared, intake: Intake) -> None:
 
 def _add_up(reading: Reading, chunk: RawChunk, intake: Intake) -> None:
     """The control total over everything that came, good or bad, in the file's own notation."""
-    source = reading.plan.source
-    if chunk.part != reading.part or not isinstance(source, SftpSource):
-        return
-    trailer = source.format.trailer if isinstance(source.format, CsvFormat) else None
-    if trailer is None or trailer.total_of is None:
+    trailer = _trailer(reading)
+    if chunk.part != reading.part or trailer is None or trailer.total_of is None:
         return
     key = (chunk.part, trailer.total_of)
     column = chunk.columns[trailer.total_of].combine_chunks()
     typed = column_of(
         _TOTAL,
         [column],
-        (f"decimal_{trailer.decimal}",),
+        (_READS[trailer.decimal],),
         None,
         StepContext("UTC", (trailer.total_of,)),
     )
-    before = intake.sums.get(key, Decimal(0))
-    if before is None or any(mask.true_count for _, mask in typed.bad):
-        intake.sums[key] = None
-    else:
-        intake.sums[key] = before + (pc.sum(typed.values).as_py() or Decimal(0))
+    for code, mask in typed.bad:
+        row = pc.index(mask, pa.scalar(True)).as_py()
+        if row >= 0:
+            says = f"{key[1]} of record {chunk.record_no[row]} is {column[row].as_py()!r} ({code})"
+            intake.unproven.setdefault(chunk.part, says)
+    intake.sums[key] = intake.sums.get(key, Decimal(0)) + (
+        pc.sum(typed.values).as_py() or Decimal(0)
+    )
+
+
+def _trailer(reading: Reading) -> Trailer | FixedTrailer | None:
+    source = reading.plan.source
+    if isinstance(source, SftpSource) and isinstance(source.format, CsvFormat | FixedFormat):
+        return source.format.trailer
+    return None
 
 
 def _compare_declared(batch: Batch, intake: Intake) -> None:
@@ -255,10 +305,21 @@ def _compare_declared(batch: Batch, intake: Intake) -> None:
                 remedy="Ask for the file again; the portal keeps what it had.",
             )
     for key, total in intake.declared_sums.items():
-        came = intake.sums.get(key)
-        if came is not None and came != total:
+        came = intake.sums.get(key, Decimal(0))
+        if key[0] in intake.unproven:
             raise BatchRefused(
-                f"{key[0]}: the trailer declares a total of {total} for {key[1]}, {came} came",
+                f"{key[0]}: the trailer declares a total of {total} for {key[1]}, which cannot be "
+                f"proven: {intake.unproven[key[0]]}",
+                erp=batch.erp,
+                feed=batch.feed,
+                code="trailer",
+                remedy="Have that record corrected and the file written again; the portal keeps "
+                "what it had.",
+            )
+        if came != total:
+            raise BatchRefused(
+                f"{key[0]}: the trailer declares a total of {total} for {key[1]}, "
+                f"{came.normalize():f} came",
                 erp=batch.erp,
                 feed=batch.feed,
                 code="trailer",

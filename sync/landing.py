@@ -48,6 +48,11 @@ class Landing:
         self._fs: Any = filesystem
         self._root: str = str(root).rstrip("/")
 
+    @property
+    def local(self) -> bool:
+        """Is it a folder of this machine, where reading a page twice costs next to nothing?"""
+        return "file" in self._fs.protocol or "local" in self._fs.protocol
+
     def folder(self, erp: str, feed: str, batch_id: int) -> str:
         """A batch's folder, relative to the store."""
         return f"{erp}/{feed}/{batch_id}"

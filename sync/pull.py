@@ -180,6 +180,8 @@ class _Landed:
         self.began = began
         self.pages: list[PageRow] = list(began.pages)
         self.declared: list[int | None] = list(began.declared)
+        self.same = [page.sha256 for page in began.pages]
+        """Per page, what decides whether its records are those of another night."""
         self.ends: dict[str, End] = {}
         self.files: list[dict[str, Any]] = []
         self.cursor_from = cursor
@@ -202,35 +204,32 @@ def _land(
     connection = resolve(ctx.settings, mapping.connection)
     with ExitStack() as stack:
         open_connectors: dict[str, Connector] = {}
+
+        def opened(protocol: str) -> Connector:
+            if protocol not in open_connectors:
+                budget = erp_budget(ctx, mapping.erp, "bulk")
+                cache = ctx.settings.cache
+                open_connectors[protocol] = stack.enter_context(
+                    open_connector(connection, protocol, mapping.erp, cache=cache, budget=budget)
+                )
+            return open_connectors[protocol]
+
         for reading in sources:
             if landed.ends:  # another source follows: what is whole need not be read again
                 note_ends(ctx, landed.began, landed.pages, landed.declared, landed.ends)
             if reading.part in landed.began.ends:
                 landed.ends[reading.part] = landed.began.ends[reading.part]
                 continue
-            protocol = reading.plan.source.protocol
-            if protocol not in open_connectors:
-                open_connectors[protocol] = stack.enter_context(
-                    open_connector(
-                        connection,
-                        protocol,
-                        mapping.erp,
-                        budget=erp_budget(ctx, mapping.erp, "bulk"),
-                    )
-                )
             start = None
             if wanted.mode == "delta" and reading.part in since:
                 start = starts_at(since[reading.part], mapping, wanted.feed, last)
             landed.ends[reading.part] = _land_source(
-                ctx, open_connectors[protocol], reading, folder, start, landed, progress
+                ctx, opened(reading.plan.source.protocol), reading, folder, start, landed, progress
             )
         if wanted.feed == "invoices":
             for reading in sources:
-                protocol = reading.plan.source.protocol
-                if reading.part == "document" and protocol not in open_connectors:
-                    open_connectors[protocol] = stack.enter_context(
-                        open_connector(connection, protocol, mapping.erp)
-                    )
+                if reading.part == "document":  # its source may have been read before
+                    opened(reading.plan.source.protocol)
             landed.files = documents.fetch(
                 ctx, mapping, folder, sources, landed.pages, open_connectors, progress
             )
@@ -280,6 +279,9 @@ def _land_pages(
         except StopIteration as stop:
             end: End = stop.value
             return end
+        if page.restart:
+            total, records = None, 0
+            _drop_pages(ctx, folder, reading.part, landed)
         number = len(landed.pages) + 1
         written = ctx.landing.write_page(folder, number, page.name, _counted(page.content))
         row = PageRow(
@@ -293,6 +295,7 @@ def _land_pages(
         )
         landed.pages.append(row)
         landed.declared.append(page.declared)
+        landed.same.append(page.same or written.sha256)
         landed.fresh += 1
         if page.after is not None:
             note_place(ctx, landed.began, row, page.declared, page.after)
@@ -308,7 +311,7 @@ def _drop_pages(ctx: Context, folder: str, part: str, landed: _Landed) -> None:
         return
     for page in landed.pages[len(kept) :]:
         ctx.landing.remove_page(folder, page.file)
-    del landed.pages[len(kept) :], landed.declared[len(kept) :]
+    del landed.pages[len(kept) :], landed.declared[len(kept) :], landed.same[len(kept) :]
     forget(ctx, landed.began, len(kept))
 
 
@@ -328,8 +331,8 @@ def _seal(ctx: Context, batch_id: int, folder: str, wanted: Wanted, landed: _Lan
             cursors[part] = later(cursors.get(part, end.cursor), end.cursor)
     server_at = min((e.server_at for e in ends.values() if e.server_at), default=None)
     content = hashlib.sha256()
-    for page in landed.pages:
-        content.update(f"{page.part}\n{page.sha256}\n".encode())
+    for page, same in zip(landed.pages, landed.same, strict=True):
+        content.update(f"{page.part}\n{same}\n".encode())
     manifest = {
         "erp": wanted.mapping.erp,
         "batch": batch_id,
@@ -355,8 +358,11 @@ def _seal(ctx: Context, batch_id: int, folder: str, wanted: Wanted, landed: _Lan
                 "bytes": p.bytes,
                 "records": p.records,
                 "declared": declared_count,
+                "same": same,
             }
-            for p, declared_count in zip(landed.pages, landed.declared, strict=True)
+            for p, declared_count, same in zip(
+                landed.pages, landed.declared, landed.same, strict=True
+            )
         ],
         "documents": landed.files,
     }

@@ -36,6 +36,8 @@ class Fates:
     deferred: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     overtaken: dict[str, list[str]] = field(default_factory=dict)
     """Root part → keys whose newer data is in the portal already."""
+    refused: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Root part → numbers of records that are not accepted, whatever became of them."""
     unbalanced: dict[str, int] = field(default_factory=dict)
     """Document check → how many documents failed it."""
 
@@ -59,6 +61,8 @@ class Settling:
         self.intake = intake
         self.retry_until = retry_until
         self.fates = Fates()
+        for name, count in intake.repeated.items():
+            self.fates.superseded[name] += count
 
     def before_diff(self, *, last_wins: bool) -> None:
         """Everything that needs no comparison with the portal."""
@@ -78,15 +82,18 @@ class Settling:
             self._refuse(root, self._rejected(root))
             self._refuse(root, self._contradicting_children(children))
             self._refuse(root, self._unbalanced(root))
-            if not last_wins:
+            if not last_wins and self.intake.roots[root.name]:
                 again = repeats.of_failed_keys(self.staging, root)
                 says = "the same key comes more than once in this batch, and one copy was rejected"
                 self._refuse(
                     root, {n: [_reason(root.name, n, "", "duplicate_key", says)] for n in again}
                 )
+            if self.staging.first and root.name == self.feed.main:
+                continue  # building its key finds a key that comes twice
             found = repeats.find_roots(self.staging, root, last_wins=last_wins)
             self._count(root, list(found.superseded), self.fates.superseded)
             drop_roots(self.staging, root, list(found.superseded))
+            self.fates.refused[root.name].update(found.superseded)
             reason = "the same key comes more than once in this batch, with different values"
             self._refuse(
                 root,
@@ -198,6 +205,7 @@ class Settling:
         """Quarantine root records with all their children; rejected ones are not staged."""
         if not reasons:
             return
+        self.fates.refused[root.name].update(reasons)
         rejected = {r.record_no: r for r in self.intake.roots[root.name]}
         keys = self._keys(root, [n for n in reasons if n not in rejected])
         children = self._children_of(root, list(reasons))
@@ -228,7 +236,9 @@ class Settling:
         """Part → staged records that have no other fate yet: what must lie in staging."""
         fates = (self.fates.superseded, self.fates.quarantined, self.fates.deferred)
         return {
-            part.name: self.intake.read.get(part.name, 0) - sum(fate[part.name] for fate in fates)
+            part.name: self.intake.read.get(part.name, 0)
+            - self.intake.skipped[part.name]
+            - sum(fate[part.name] for fate in fates)
             for part in self.feed.parts
         }
 
@@ -273,6 +283,7 @@ class Settling:
                 item.retry_until = None if key in late else self.retry_until
                 self.fates.items.append(item)
             remove_roots(self.staging, root, list(found))
+            self.fates.refused[root.name].update(found)
         return bool(waiting)
 
     def _refuse_cycles(self) -> bool:
@@ -301,7 +312,7 @@ class Settling:
             read=self.intake.read.get(part.name, 0),
             inserted=inserted,
             updated=updated + tombstones,
-            unchanged=staged - inserted - updated - tombstones,
+            unchanged=staged - inserted - updated - tombstones + self.intake.skipped[part.name],
             superseded=self.fates.superseded[part.name],
             quarantined=self.fates.quarantined[part.name],
             deferred=self.fates.deferred[part.name],

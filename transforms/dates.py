@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.parsing import any_of, dates, integers, iso_dates, split, trimmed
+from transforms.parsing import any_of, dates, integers, iso_dates, matched, split, trimmed
 from transforms.registry import StepContext, StepResult, step
 
 _MIDNIGHT = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
 _MOST_DAYS = 36_525
+_NO_DAY = 60
+_LAST_SERIAL = 2_958_465  # 9999-12-31, from which on dates are open
+_SERIAL_EPOCH = -25_569  # 1970-01-01 is Excel's day 25569
 
 
 @step
@@ -38,6 +41,21 @@ def dotted_date(columns: list[pa.Array], _: StepContext) -> StepResult:
 def us_date(columns: list[pa.Array], _: StepContext) -> StepResult:
     """Month first, with slashes."""
     return dates(columns[0], "^[0-9]{2}/[0-9]{2}/[0-9]{4}$", (6, 0, 3))
+
+
+@step
+def excel_serial_date(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
+    """Excel's calendar has a 29 February 1900: day 60 is refused, and so is what is before 1."""
+    found = matched(columns[0], r"^[0-9]{1,7}(?:\.0+)?$", "not_a_date")
+    number = pc.cast(pc.replace_substring_regex(found.values, r"\..*$", ""), pa.int32())
+    real = pc.and_(
+        pc.and_(pc.greater_equal(number, 1), pc.not_equal(number, _NO_DAY)),
+        pc.less(number, _LAST_SERIAL),
+    )
+    read = split(number, real, "not_a_date")
+    early, late = (pa.scalar(_SERIAL_EPOCH + more, pa.int32()) for more in (1, 0))
+    days = pc.add(read.values, pc.if_else(pc.less(read.values, _NO_DAY), early, late))
+    return [found, StepResult(pc.cast(days, pa.date32()), read.bad, read.code)]
 
 
 @step

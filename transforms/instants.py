@@ -27,13 +27,13 @@ _OPEN = r"^\s*(?:0{8}|0{4}-00-00(?:[T ].*)?|00\.00\.0{4}.*|9999[.-]?12[.-]?31.*|
 @step
 def iso_instant(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     """An offset or Z must be there: without one nobody knows when it was."""
-    return _as_instants(clocks(columns[0], offset=True))
+    return as_instants(clocks(columns[0], offset=True))
 
 
 @step
 def local_instant(columns: list[pa.Array], context: StepContext) -> list[StepResult]:
     """An offset must not be there: it would contradict the zone."""
-    return _in_zone(clocks(columns[0], offset=False), context)
+    return in_zone(clocks(columns[0], offset=False), context)
 
 
 @step
@@ -62,7 +62,7 @@ def sap_timestamp(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     read = clocks(
         pc.replace_substring_regex(found.values, pattern, r"\1-\2-\3T\4:\5:\6\7Z"), offset=True
     )
-    return _as_instants([found, *read])
+    return as_instants([found, *read])
 
 
 @step
@@ -73,7 +73,7 @@ def odata_epoch(columns: list[pa.Array], _: StepContext) -> list[StepResult]:
     millis = pc.cast(pc.replace_substring_regex(found.values, pattern, r"\1"), pa.int64())
     known = in_calendar(millis.fill_null(0).to_numpy().astype("datetime64[ms]"))
     inside = split(pc.multiply(millis, 1000), pa.array(known), "not_an_instant")
-    return _as_instants([found, inside])
+    return as_instants([found, inside])
 
 
 @step
@@ -110,19 +110,21 @@ def local_date(columns: list[pa.Array], context: StepContext) -> StepResult:
 def _rewritten(texts: pa.Array, pattern: str, iso: str, context: StepContext) -> list[StepResult]:
     found = matched(_without_open(texts), pattern, "not_an_instant")
     read = clocks(pc.replace_substring_regex(found.values, pattern, iso), offset=False)
-    return _in_zone([found, *read], context)
+    return in_zone([found, *read], context)
 
 
 def _without_open(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(texts, _OPEN), None, texts)
 
 
-def _as_instants(results: list[StepResult]) -> list[StepResult]:
+def as_instants(results: list[StepResult]) -> list[StepResult]:
+    """The last result's naive UTC times as instants."""
     last = results[-1]
     return [*results[:-1], StepResult(pc.cast(last.values, INSTANT), last.bad, last.code)]
 
 
-def _in_zone(results: list[StepResult], context: StepContext) -> list[StepResult]:
+def in_zone(results: list[StepResult], context: StepContext) -> list[StepResult]:
+    """The last result's naive times as instants of the ERP's zone. Bad: `no_such_local_time`."""
     naive = results[-1].values
     shift, real = _offsets(naive, ZoneInfo(context.time_zone), utc=False)
     instants = naive.fill_null(0).to_numpy() - shift
@@ -130,7 +132,7 @@ def _in_zone(results: list[StepResult], context: StepContext) -> list[StepResult
     values = pa.array(instants, type=_NAIVE, mask=mask)
     there = split(values, pa.array(real | mask), "no_such_local_time")
     inside = split(there.values, pa.array(in_calendar(instants) | mask), "not_an_instant")
-    return _as_instants([*results, there, inside])
+    return as_instants([*results, there, inside])
 
 
 def _offsets(naive: pa.Array, zone: ZoneInfo, *, utc: bool) -> tuple[np.ndarray, np.ndarray]:

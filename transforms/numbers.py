@@ -24,6 +24,8 @@ _POINT = (
     rf"^[+-]?(?:[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+|[1-9][0-9]{{0,2}}(?:{_SPACES}[0-9]{{3}})+|[0-9]+)(?:\.[0-9]+)?$"
     r"|^[+-]?\.[0-9]+$"
 )
+_SIGN = "(?:[€$£¥₺]|[A-Z]{3}|TL)"
+_GAP = "[\\s\u00a0\u202f]*"
 _TWO_WAYS = r"^[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}$"
 _ZERO = r"^[+-]?(?:0+(?:\.0+)?|\.0+)$"
 _SUBTRACTABLE = r"^[+-]?[0-9]{0,22}(?:\.[0-9]{1,6}0*)?$"
@@ -76,6 +78,15 @@ def parentheses_minus(columns: list[pa.Array], _: StepContext) -> StepResult:
 def percent_sign(columns: list[pa.Array], _: StepContext) -> StepResult:
     """The sign alone goes; 12.5 % stays 12.5."""
     return StepResult(replaced(columns[0], "%", "[\\s\u00a0\u202f]*%\\s*$", ""))
+
+
+@step
+def currency_sign(columns: list[pa.Array], _: StepContext) -> StepResult:
+    """One sign at one end, or the step after it has something to refuse."""
+    texts = pc.replace_substring_regex(columns[0], f"^\\s*{_SIGN}{_GAP}([^A-Z€$£¥₺]*)$", r"\1")
+    return StepResult(
+        pc.replace_substring_regex(texts, f"^([^A-Z€$£¥₺]*[^A-Z€$£¥₺\\s]){_GAP}{_SIGN}\\s*$", r"\1")
+    )
 
 
 @step

@@ -22,6 +22,7 @@ SAYS: dict[str, str] = {
     "not_an_integer": "not a whole number",
     "not_a_date": "not a date as the mapping says it is written",
     "not_an_instant": "not an instant as the mapping says it is written",
+    "unknown_format": "a date whose format code nobody here knows",
     "no_such_local_time": "a local time that the clock jumped over",
     "not_a_bool": "neither true nor false as the mapping says they are written",
     "unknown_code": "a code that the lookup does not know",

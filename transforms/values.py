@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from transforms import dates, day_instants, documents, flags, instants, numbers, texts
+from transforms import dates, day_instants, documents, edifact, flags, instants, numbers, texts
 from transforms.registry import FUNCTIONS, StepContext, StepFunction, StepResult
 
 __all__ = ["FUNCTIONS", "StepContext", "StepFunction", "StepResult"]
 
-MODULES = (texts, flags, numbers, dates, instants, day_instants, documents)
+MODULES = (texts, flags, numbers, dates, instants, day_instants, documents, edifact)
 """Where steps live; a new kind of step is one more module here."""

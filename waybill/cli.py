@@ -35,6 +35,7 @@ _COMMANDS = {
         "stop": "waybill.cli_run",
         "sync": "waybill.cli_sync",
         "check": "waybill.cli_sync",
+        "new-erp": "waybill.cli_new",
     },
     "Look": {
         "feeds": "waybill.cli_look",
@@ -44,6 +45,9 @@ _COMMANDS = {
         "limits": "waybill.cli_limits",
         "explain": "waybill.cli_explain",
         "quarantine": "waybill.cli_quarantine",
+        "parity": "waybill.cli_parity",
+        "order": "waybill.cli_orders",
+        "outbox": "waybill.cli_orders",
     },
     "Act": {
         "release": "waybill.cli_act",
@@ -67,6 +71,7 @@ _HELP = """Move what a dealer portal needs out of your ERPs, and prove that it a
 \b
 First time:
   waybill demo                 three practice ERPs, Airflow, seven feeds, all of it
+  waybill new-erp acme --from … a first mapping, out of the ERP's own description or a sample
   waybill check acme           is the mapping right, does the sign-in work, one sample page
   waybill sync acme prices     one feed now, without Airflow
 \b
@@ -75,6 +80,9 @@ Every day:
   waybill runs --state held    what was stopped, then `waybill run RUN` for why
   waybill quarantine           records that came in and were not let through
   waybill explain price acme … where a value comes from, down to the ERP's bytes
+  waybill parity acme          was it invoiced at the price that the conditions give
+  waybill order                what dealers ordered, and how far it is
+  waybill outbox               what is owed to the ERPs, and what needs a person
 \b
 Exit codes: 0 all well; 1 something is red or held; 2 wrong usage; 3 a person must
 change something (mapping, connection, setting); 4 try again later; 70 a bug.

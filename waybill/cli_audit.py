@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,6 +21,8 @@ def audit() -> None:
       waybill audit seal               seal new lines, anchor the head (a DAG does it hourly)
       waybill audit verify             walk the chain in the database
       waybill audit verify EXPORT.zip  the same on an export, without a database
+      waybill audit export --from 2026-10-01 --to 2026-11-01
+                                       all evidence of a month as one signed archive
 
     The head of the chain is written to WAYBILL_AUDIT_ANCHORS (folders or URLs, separated by
     blanks). Name a place there that this machine's owner cannot change: without one, a chain
@@ -119,3 +122,64 @@ def verify(
         click.echo("\n".join(lines))
     if findings:
         raise click.exceptions.Exit(1)
+
+
+@audit.command("export")
+@click.option(
+    "--from", "since", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC)."
+)
+@click.option(
+    "--to",
+    "until",
+    required=True,
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day after the last (UTC).",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="The archive; default: named by the period."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def export_pack(
+    settings: Settings, since: datetime, until: datetime, output: Path | None, *, as_json: bool
+) -> None:
+    """Write the auditor's pack of a period: one signed archive that proves itself."""
+    from review.pack import export  # noqa: PLC0415 - heavy
+    from waybill.cli_sync import drawn  # noqa: PLC0415 - heavy
+    from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
+
+    path = output or Path(f"waybill-audit-{since:%Y%m%d}-{until:%Y%m%d}.zip")
+    with opened(settings) as context, drawn("audit") as progress:
+        made = export(
+            context,
+            since.replace(tzinfo=UTC),
+            until.replace(tzinfo=UTC),
+            path,
+            actor=actor(),
+            progress=progress,
+        )
+    if as_json:
+        click.echo(
+            to_json(
+                {
+                    "path": str(made.path),
+                    "bytes": made.bytes,
+                    "rows": made.rows,
+                    "public_key": made.public_key,
+                }
+            )
+        )
+        return
+    click.echo(f"{made.path}: {made.bytes:,} bytes, {made.files} files, signed.")
+    click.echo(f"Public key (give it to the auditor by another way): {made.public_key}")
+
+
+@audit.command("key")
+@click.pass_obj
+def show_key(settings: Settings) -> None:
+    """The public key of this installation's exports."""
+    from mappings.private_files import make_home  # noqa: PLC0415 - not for --help
+    from review.signing import public_key  # noqa: PLC0415 - heavy
+
+    make_home(settings)
+    click.echo(public_key(settings))

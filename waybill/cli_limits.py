@@ -1,7 +1,4 @@
-"""What each ERP's account allows, and how much of it is in use.
-
-Must not: change anything.
-"""
+"""What each ERP's account allows and how much is in use. Reads and prints, changes nothing."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dags import pages
 from mappings.feeds import FEEDS
+from mappings.messages import KINDS
 from mappings.reading import read_mappings
 from mappings.settings import REPOSITORY
 from mappings.spec import ErpMapping
@@ -130,6 +131,11 @@ def _dags(mappings: Iterable[ErpMapping]) -> list[str]:
                 erp.owner,
             )
             lines.append(f"| {' | '.join(cells)} |")
+        kinds = [kind.noun for kind in KINDS.values() if erp.outbound(kind.name) is not None]
+        if kinds:
+            out = (f"`{pages.delivery_dag_id(erp.erp)}`", "`* * * * *`", "UTC", "–",
+                   f"delivers: {', '.join(kinds)}", "–", "–", erp.owner)  # fmt: skip
+            lines.append(f"| {' | '.join(out)} |")
     return [*lines, ""]
 
 

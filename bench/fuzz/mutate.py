@@ -33,8 +33,8 @@ def one(documents: Sequence[bytes], seed: str, words: Sequence[bytes] = ()) -> b
 def _mutate(
     data: bytearray, chance: random.Random, documents: Sequence[bytes], words: Sequence[bytes]
 ) -> None:
-    kinds = ["flip", "byte", "cut", "delete", "duplicate", "swap", "splice"] + ["word"] * 2
-    kind = chance.choice(kinds if words else kinds[:-2])
+    kinds = ["flip", "byte", "cut", "delete", "duplicate", "swap", "splice"] + ["word", "seam"] * 3
+    kind = chance.choice(kinds if words else kinds[:7])
     at = chance.randrange(len(data) + 1)
     length = min(chance.choice((1, 2, 5, 20, 100, 1000)), len(data) - at)
     piece = bytes(data[at : at + length])
@@ -57,3 +57,8 @@ def _mutate(
         data[at:] = donor[start : start + 100_000]
     elif kind == "word":
         data[at : at + chance.choice((0, 0, length))] = chance.choice(words)
+    elif kind == "seam":  # between two of the format's own pieces: often still a valid document
+        seam = chance.choice(words)[-1:]
+        found = data.find(seam, at)
+        at = found + 1 if found >= 0 else at
+        data[at:at] = b"".join(chance.choices(words, k=chance.choice((1, 1, 2))))

@@ -11,7 +11,7 @@ import io
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from mappings.sources import ODataSource, SoapSource
+from mappings.sources import ODataSource, RestSource, SoapSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from connectors.formats.raw import Item, ReadPlan
     from mappings.sources import Source
     from mappings.sources.formats import Unpack
+
+
+_PIECE = 1 << 20
 
 
 class Reader(Protocol):
@@ -60,7 +63,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
         return reader.locate(content, plan, part, number)
     base = 0
     for opened in _opened(content, plan.source):
-        data = opened.read()
+        data = _whole(opened)
         first: dict[str, int] = {}
         for _ in reader.read(io.BytesIO(data), plan, 1, first):
             pass
@@ -79,8 +82,13 @@ def plain(content: BinaryIO, plan: ReadPlan) -> BinaryIO:
     if _packing(plan.source) is None:
         return _plain_of(content, plan)
     return io.BytesIO(
-        b"".join(_plain_of(opened, plan).read() for opened in _opened(content, plan.source))
+        b"".join(_whole(_plain_of(opened, plan)) for opened in _opened(content, plan.source))
     )
+
+
+def _whole(content: BinaryIO) -> bytes:
+    """All of it, in pieces as large as the readers': a damaged archive then ends as there."""
+    return b"".join(iter(lambda: content.read(_PIECE), b""))
 
 
 def _plain_of(content: BinaryIO, plan: ReadPlan) -> BinaryIO:
@@ -89,7 +97,7 @@ def _plain_of(content: BinaryIO, plan: ReadPlan) -> BinaryIO:
 
 
 def _packing(source: Source) -> Unpack | None:
-    return None if isinstance(source, SoapSource | ODataSource) else source.unpack
+    return None if isinstance(source, SoapSource | ODataSource | RestSource) else source.unpack
 
 
 def _opened(content: BinaryIO, source: Source) -> Iterator[BinaryIO]:
@@ -105,8 +113,8 @@ def _opened(content: BinaryIO, source: Source) -> Iterator[BinaryIO]:
 
 def _kind(source: Source) -> str:
     if isinstance(source, SoapSource):
-        return "xml"
-    return "json" if isinstance(source, ODataSource) else source.format.kind
+        return "xml" if source.payload is None else "payload"
+    return "json" if isinstance(source, ODataSource | RestSource) else source.format.kind
 
 
 def _reader(source: Source) -> Reader:

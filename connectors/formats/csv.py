@@ -13,14 +13,18 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from connectors.formats.control import empty_file
+from connectors.formats.csv_drift import drift
 from connectors.formats.csv_locate import locate_record
-from connectors.formats.csv_records import RECORD_BYTES, Grammar
+from connectors.formats.csv_marks import MARK_BYTES, Marks
+from connectors.formats.csv_records import RECORD_BYTES, Flaw, Grammar
 from connectors.formats.csv_rows import Layout, parse
 from connectors.formats.csv_text import PIECE_BYTES, utf8_pieces
 from connectors.formats.csv_trailer import END_MARK, declared, refuse_rest, split_trailer
-from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan
+from connectors.formats.raw import Broken, Item, RawChunk, ReadPlan, Remark
 from mappings.errors import BatchRefused, Misconfigured, SourceChanged
-from mappings.sources.sftp import CsvFormat, SftpSource
+from mappings.sources.formats import CsvFormat
+from mappings.sources.sftp import SftpSource
 
 
 def read(
@@ -30,45 +34,56 @@ def read(
     first: dict[str, int],
     *,
     piece_bytes: int = PIECE_BYTES,
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[Item]:
     """Chunks of the plan's columns, broken records, and at the end what the trailer declares.
 
     `first[plan.part]` is the number of the next record, 1 where unsaid, and is moved on. Without
     records one empty chunk comes. Raises BatchRefused (`encoding`, `trailer`, `truncated`,
-    `too_large`), SourceChanged (`missing_column`, `duplicate_column`), Misconfigured (`encoding`,
-    `format`).
+    `too_large`, `empty_file`), SourceChanged (`missing_column`, `duplicate_column`, `drift`),
+    Misconfigured (`encoding`, `format`).
     """
     form = _format(plan)
     grammar = Grammar(form)
+    marks = Marks(form.misread)
     names: list[str] | None = None if form.header else list(form.columns)
     trailer: bytes | None = None
     empty = True
-    for piece, final in _pieces(content, form, grammar, piece_bytes):
+    for piece, final in _pieces(content, form, grammar, marks, piece_bytes):
         body = piece
         if names is None:
             names, body = _header(body, grammar)
             if names is None:
                 continue
+            yield from (Remark(plan.part, page, *one) for one in drift(form, names))
         layout = Layout(grammar, len(names), _positions(plan, names, header=form.header))
         if trailer is not None:
             refuse_rest(body)
             continue
         if form.trailer is not None:
             body, trailer = split_trailer(body, form.trailer, grammar)
-        table, flaws = parse(body, layout, ends_file=final and trailer is None)
-        start = first.setdefault(plan.part, 1)
-        numbers = np.arange(start, start + table.num_rows + len(flaws), dtype=np.int64)
-        first[plan.part] = start + len(numbers)
-        empty = empty and not len(numbers)
-        if table.num_rows:
-            yield _chunk(table, plan, page, np.delete(numbers, [f.index for f in flaws]))
-        for flaw in flaws:
-            yield Broken(plan.part, page, start + flaw.index, flaw.code, flaw.says, flaw.raw)
+        table, flaws = parse(body, layout, marks, ends_file=final and trailer is None)
+        empty = empty and not table.num_rows and not flaws
+        yield from _numbered(table, flaws, plan, page, first)
     if form.trailer is not None:
         yield declared(trailer, form.trailer, plan.part, page, grammar)
+    if names is None:
+        raise empty_file()
     if empty:
         nothing = pa.table({path: pa.array([], pa.string()) for path in plan.paths})
         yield _chunk(nothing, plan, page, np.arange(0))
+
+
+def _numbered(
+    table: pa.Table, flaws: list[Flaw], plan: ReadPlan, page: int, first: dict[str, int]
+) -> Iterator[Item]:
+    """The sound and the flawed records of a piece under their numbers."""
+    start = first.setdefault(plan.part, 1)
+    numbers = np.arange(start, start + table.num_rows + len(flaws), dtype=np.int64)
+    first[plan.part] = start + len(numbers)
+    if table.num_rows:
+        yield _chunk(table, plan, page, np.delete(numbers, [f.index for f in flaws]))
+    for flaw in flaws:
+        yield Broken(plan.part, page, start + flaw.index, flaw.code, flaw.says, flaw.raw)
 
 
 def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[int, int]:
@@ -90,11 +105,11 @@ def _format(plan: ReadPlan) -> CsvFormat:
 
 
 def _pieces(
-    content: BinaryIO, form: CsvFormat, grammar: Grammar, piece_bytes: int
+    content: BinaryIO, form: CsvFormat, grammar: Grammar, marks: Marks, piece_bytes: int
 ) -> Iterator[tuple[bytes, bool]]:
     """Pieces of whole records, (UTF-8, is the last). Line ends outside quotes become LF."""
     rest = b""
-    for text in utf8_pieces(content, form.encoding, piece_bytes):
+    for text in utf8_pieces(content, form.encoding, marks, piece_bytes):
         rest += text
         cut = grammar.whole(rest, final=False)
         if cut:
@@ -126,6 +141,12 @@ def _header(piece: bytes, grammar: Grammar) -> tuple[list[str] | None, bytes]:
         record = piece[start:end].rstrip(b"\r\n")
         if not record:
             continue
+        if MARK_BYTES in record:
+            shown = record.replace(MARK_BYTES, b"")[:80].decode("utf-8", "replace")
+            message = f"the header is not in the declared encoding: {shown}"
+            raise BatchRefused(
+                message, code="encoding", remedy="Correct `encoding` in the mapping."
+            )
         if grammar.columns(record) is None:
             shown = record[:80].decode("utf-8", "replace")
             message = f"the header opens a quote and never closes it: {shown}"

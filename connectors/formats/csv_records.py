@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from connectors.formats.csv_marks import MARK_BYTES, Marks
 from mappings.errors import BatchRefused, Misconfigured
-from mappings.sources.sftp import CsvFormat
+from mappings.sources.formats import CsvFormat
 
 RECORD_BYTES = 16 * 1024 * 1024
 """A record longer than this is a quote that was never closed."""
@@ -135,13 +136,21 @@ class Grammar:
             yield at, ended.end()
             at = ended.end()
 
-    def sort(self, piece: bytes, columns: int) -> Sorted:
-        """Take a piece of whole records apart by their structure; blank lines are no records."""
+    def sort(self, piece: bytes, columns: int, marks: Marks) -> Sorted:
+        """Take a piece of whole records apart by their structure; blank lines are no records.
+
+        A record with a mark in it is flawed by what the mark says.
+        """
         sound: list[bytes] = []
         flaws: list[Flaw] = []
         index = 0
         for record in self._split(piece):
             if not record:
+                continue
+            if MARK_BYTES in record:
+                code, says = marks.take(record.count(MARK_BYTES))
+                flaws.append(Flaw(index, code, says, _shown(record.replace(MARK_BYTES, b""))))
+                index += 1
                 continue
             found = self.columns(record)
             if found == columns and b"\0" not in record:

@@ -6,11 +6,13 @@ that record numbers are exact and a stray quote swallows nothing. Must not decod
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from connectors.formats.csv_marks import MARK_BYTES, Marks
 from connectors.formats.csv_records import Flaw, Grammar
 from mappings.errors import BatchRefused
 
@@ -25,15 +27,17 @@ class Layout:
     """Path of the plan → position of its column, as text."""
 
 
-def parse(piece: bytes, layout: Layout, *, ends_file: bool) -> tuple[pa.Table, list[Flaw]]:
+def parse(
+    piece: bytes, layout: Layout, marks: Marks, *, ends_file: bool
+) -> tuple[pa.Table, list[Flaw]]:
     """The sound records as a table of the plan's paths, and the flawed ones, in order.
 
     Raises BatchRefused (`truncated`) where the file ends in the middle of its last record.
     """
-    table = _fast(piece, layout)
+    table = None if MARK_BYTES in piece else _fast(piece, layout)
     if table is not None:
         return table, []
-    parted = layout.grammar.sort(piece, layout.width)
+    parted = layout.grammar.sort(piece, layout.width, marks)
     if ends_file and parted.flaws and not piece.endswith((b"\n", b"\r")):
         _refuse_cut_off(parted.flaws[-1], len(parted.sound) + len(parted.flaws))
     table = _arrow(b"\n".join(parted.sound), layout)
@@ -73,6 +77,8 @@ def _arrow(piece: bytes, layout: Layout) -> pa.Table:
     wanted = list(dict.fromkeys(columns.values()))
     if not piece:
         return pa.table({path: pa.array([], pa.string()) for path in columns})
+    if piece.startswith(codecs.BOM_UTF8):  # text here, but pyarrow would take it away
+        piece = b"\n" + piece
     # without threads and without decimal_point: the pitfalls of this function do not apply
     table = pa_csv.read_csv(  # noqa: TID251  every column is text
         pa.BufferReader(piece),

@@ -1,6 +1,7 @@
-"""Bytes in a declared encoding → UTF-8 in large pieces, with the exact place of what is wrong.
+r"""Bytes in a declared encoding → UTF-8 in large pieces, with the exact place of what is wrong.
 
-Nothing is guessed, replaced or left out: a byte that the encoding does not have ends the page.
+Nothing is guessed or left out: a byte that a one-byte encoding does not have is shown as `\x81`
+and marked, so that its record is refused; one that a longer encoding does not have ends the page.
 Must not know what a record is; that is `csv_records.py` and `csv.py`.
 """
 
@@ -10,6 +11,7 @@ import codecs
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from connectors.formats.csv_marks import Marks
 from mappings.errors import BatchRefused, Misconfigured
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -26,13 +28,14 @@ _MARKS = (
 
 
 def utf8_pieces(
-    content: BinaryIO, encoding: str, piece_bytes: int = PIECE_BYTES
+    content: BinaryIO, encoding: str, marks: Marks, piece_bytes: int = PIECE_BYTES
 ) -> Iterator[bytes]:
     """The text of `content` as UTF-8, without byte order mark, in pieces of about `piece_bytes`.
 
     Raises BatchRefused (code `encoding`) with the offset of the first byte that does not exist in
-    `encoding`, or when a one-byte encoding is declared and the bytes are plainly UTF-8 or UTF-16;
-    Misconfigured (code `encoding`) for an encoding that does not exist.
+    `encoding` (of a one-byte encoding: where there are many), or when a one-byte encoding is
+    declared and the bytes are plainly UTF-8 or UTF-16; Misconfigured (code `encoding`) for an
+    encoding that does not exist.
     """
     try:
         codec = codecs.lookup(encoding)
@@ -42,7 +45,7 @@ def utf8_pieces(
             message, code="encoding", remedy="Correct `encoding` in the mapping."
         ) from error
     one_byte = _is_one_byte(codec)
-    decoder = codec.incrementaldecoder("strict")
+    wide = None if one_byte else _Wide(codec, encoding, marks)
     offset = 0
     judged = not one_byte
     while True:
@@ -51,25 +54,60 @@ def utf8_pieces(
             _refuse_marked(piece, encoding)
         if not judged and not piece.isascii():
             judged = _refuse_misread(piece, offset, encoding)
-        try:
-            text = decoder.decode(piece, final=not piece)
-        except UnicodeDecodeError as error:
-            at = offset + len(piece) - len(error.object) + error.start
-            message = (
-                f"byte {error.object[error.start]:#04x} at offset {at} does not exist in {encoding}"
-            )
-            raise BatchRefused(
-                message,
-                code="encoding",
-                remedy="Ask for the declared encoding, or correct `encoding` in the mapping.",
-            ) from error
-        if offset == 0:
-            text = text.removeprefix("\ufeff")
+        if wide is None:
+            text = marks.one_byte(piece, encoding, final=not piece)
+        else:
+            text = wide.text(piece, offset)
         offset += len(piece)
         if text:
             yield text.encode("utf-8")
         if not piece:
             return
+
+
+class _Wide:
+    """An encoding of more than one byte a character, decoded strictly."""
+
+    def __init__(self, codec: codecs.CodecInfo, encoding: str, marks: Marks) -> None:
+        self._decoder = codec.incrementaldecoder("strict")
+        self._encoding = encoding
+        self._markless = _markless(codec, encoding)
+        self._marks = marks
+
+    def text(self, piece: bytes, offset: int) -> str:
+        """The next piece, its byte order mark taken off. Raises BatchRefused (`encoding`)."""
+        try:
+            text = self._decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            at = offset + len(piece) - len(error.object) + error.start
+            byte = error.object[error.start]
+            message = f"byte {byte:#04x} at offset {at} does not exist in {self._encoding}"
+            raise BatchRefused(
+                message,
+                code="encoding",
+                remedy="Ask for the declared encoding, or correct `encoding` in the mapping.",
+            ) from error
+        except UnicodeError as error:  # no byte is wrong, the byte order mark is missing
+            message = f"the text is not {self._encoding}: {error}"
+            raise BatchRefused(
+                message,
+                code="encoding",
+                remedy="Name the byte order in the mapping, as in `encoding: utf-16-le`.",
+            ) from error
+        if offset == 0:
+            text = text.removeprefix("\ufeff")
+            self._marks.begin(_mark_bytes(piece))
+        return self._marks.wide(text, self._markless, final=not piece)
+
+
+def _mark_bytes(piece: bytes) -> int:
+    return next((len(mark) for mark, _ in _MARKS if piece.startswith(mark)), 0)
+
+
+def _markless(codec: codecs.CodecInfo, encoding: str) -> str:
+    """A codec of the same width that writes no byte order mark of its own."""
+    short = codec.name.removesuffix("-sig")
+    return f"{short}-le" if short in {"utf-16", "utf-32"} else short or encoding
 
 
 def is_ascii_compatible(encoding: str) -> bool:

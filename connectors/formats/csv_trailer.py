@@ -5,22 +5,15 @@ Must not compare: the loader holds the declared count and total against what it 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from decimal import Decimal
 
+from connectors.formats.control import behind, missing, stated, stated_count
 from connectors.formats.csv_records import Grammar
 from connectors.formats.raw import Declared
-from mappings.errors import BatchRefused
-from mappings.sources.sftp import Trailer
+from mappings.sources.formats import Trailer
 
 END_MARK = b"\x1a"
 """Ctrl-Z, with which old systems end a text file."""
-
-_NUMBER = {
-    "comma": re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"),
-    "point": re.compile(r"[+-]?\d+(?:\.\d+)?"),
-}
 
 
 def split_trailer(piece: bytes, trailer: Trailer, grammar: Grammar) -> tuple[bytes, bytes | None]:
@@ -57,10 +50,7 @@ def refuse_rest(rest: bytes) -> None:
     """Raise BatchRefused (code `trailer`) unless nothing but line ends and end marks follow."""
     rest = rest.strip(b"\r\n" + END_MARK)
     if rest:
-        message = f"there is data after the trailer record: {rest[:60].decode('utf-8', 'replace')}"
-        raise BatchRefused(
-            message, code="trailer", remedy="Two files may have been written into one."
-        )
+        raise behind(rest[:60].decode("utf-8", "replace"))
 
 
 def declared(
@@ -68,37 +58,20 @@ def declared(
 ) -> Declared:
     """What the trailer record says. Raises BatchRefused (`trailer`) for none or an unclear one."""
     if record is None:
-        message = f"the file ends without its trailer record {trailer.starts_with}"
-        raise BatchRefused(
-            message,
-            code="trailer",
-            remedy="It was cut off or is still being written: ask for it again.",
-        )
+        raise missing(trailer.starts_with)
     fields = grammar.fields(record)
-    count = _number(fields, trailer.count, trailer, "count")
-    if count is not None and count != count.to_integral_value():
-        message = f"the trailer's count {count} is not a whole number"
-        raise BatchRefused(message, code="trailer", remedy="Ask for the file again.")
+
+    def field(column: int) -> str:
+        return fields[column - 1] if column <= len(fields) else ""
+
     return Declared(
         part,
         page,
-        count=None if count is None else int(count),
-        total=_number(fields, trailer.total, trailer, "total"),
+        count=None
+        if trailer.count is None
+        else stated_count(field(trailer.count), trailer.decimal),
+        total=None
+        if trailer.total is None
+        else stated(field(trailer.total), trailer.decimal, "total"),
         total_of=trailer.total_of,
     )
-
-
-def _number(fields: list[str], column: int | None, trailer: Trailer, what: str) -> Decimal | None:
-    if column is None:
-        return None
-    text = fields[column - 1].strip() if column <= len(fields) else ""
-    if not _NUMBER[trailer.decimal].fullmatch(text) or not text.isascii():
-        message = f"the trailer's {what} {text!r} is not a number with decimal {trailer.decimal}"
-        raise BatchRefused(
-            message,
-            code="trailer",
-            remedy="Correct `trailer` in the mapping, or ask for the file again.",
-        )
-    if trailer.decimal == "comma":
-        text = text.replace(".", "").replace(",", ".")
-    return Decimal(text)

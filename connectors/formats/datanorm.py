@@ -145,9 +145,7 @@ def _segment(text: str, line: Line) -> Segment:
     return Segment(letter.strip(), tuple((one,) for one in fields), line.start, line.end)
 
 
-def _fault(
-    segment: Segment, waiting: list[Segment], wrong: str | None
-) -> tuple[str, str] | None:
+def _fault(segment: Segment, waiting: list[Segment], wrong: str | None) -> tuple[str, str] | None:
     if wrong is not None:
         return "undecodable", wrong
     if len(segment.elements) < _LEAST:

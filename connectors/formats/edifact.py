@@ -71,10 +71,8 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
             if message.kind != form.message:
                 continue
             for record, fault in _records(message, envelope, of):
-                if way is None:
-                    found = [record]
-                else:
-                    found = [] if fault else list(records_of(record, way))
+                inside = () if fault or way is None else records_of(record, way)
+                found = [record] if way is None else list(inside)
                 if left <= len(found):
                     return _place(found[left - 1], message)
                 left -= len(found)

@@ -30,6 +30,7 @@ MOST_BYTES = 256 * 1024 * 1024
 """A page longer than this is refused: an interchange is looked at as a whole."""
 
 _UNA_BYTES = 9
+_ENVELOPE = frozenset({"UNH", "UNZ", "UNG", "UNE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ def interchanges(data: bytes, form: EdifactFormat) -> Iterator[Interchange]:
             at += 1
 
 
+def header(data: bytes, form: EdifactFormat) -> Segment:
+    """The first interchange's UNB alone, whatever is wrong behind it. Raises as `interchanges`."""
+    start = len(data) - len(data.lstrip(BETWEEN))
+    return _Reading(data, start, form).header()
+
+
 class _Reading:
     """One interchange, from its first byte."""
 
@@ -103,12 +110,7 @@ class _Reading:
     def whole(self) -> Interchange:
         """Everything up to UNZ."""
         coming = cuts(self._data, self._body, self._marks)
-        first = next(coming, None)
-        if first is None or tag_of(self._data, first) != "UNB":
-            raise self._refused("envelope", f"there is no UNB at byte {self._body}")
-        head = parted(self._data, first, self._marks, "latin-1").segment
-        self._codec = codec_of(head.at(1) or "", self._form.encoding)
-        head = parted(self._data, first, self._marks, self._codec).segment
+        head = self._head(next(coming, None))
         reference = head.at(5) or ""
         control = " ".join((head.at(2) or "", head.at(3) or "", reference))
         messages, last, groups = self._messages(coming)
@@ -124,6 +126,17 @@ class _Reading:
             hashlib.sha256(self._data[self._start : end]).hexdigest(),
             self._remarks,
         )
+
+    def header(self) -> Segment:
+        """UNB."""
+        return self._head(next(cuts(self._data, self._body, self._marks), None))
+
+    def _head(self, first: Cut | None) -> Segment:
+        if first is None or tag_of(self._data, first) != "UNB":
+            raise self._refused("envelope", f"there is no UNB at byte {self._body}")
+        head = parted(self._data, first, self._marks, "latin-1").segment
+        self._codec = codec_of(head.at(1) or "", self._form.encoding)
+        return parted(self._data, first, self._marks, self._codec).segment
 
     def _service(self, at: int) -> tuple[Service, int, tuple[tuple[str, ...], ...]]:
         """The service characters, where UNB begins, and the decimal mark as UNA's element."""
@@ -178,32 +191,36 @@ class _Reading:
             tag = tag_of(self._data, cut)
             if not cut.terminated:
                 self._unterminated(cut, tag)
-            if tag in {"UNH", "UNZ", "UNG", "UNE"}:
-                if now is not None:
-                    now.faults.append(Fault("no_unt", "the message has no UNT"))
-                    found.append(now)
-                    now = None
-                if tag == "UNZ":
-                    return found, cut, groups
+            if tag in _ENVELOPE and now is not None:
+                now.faults.append(Fault("no_unt", "the message has no UNT"))
+                found.append(now)
+                now = None
+            if tag == "UNZ":
+                return found, cut, groups
+            if tag in {"UNG", "UNE"}:
                 groups += tag == "UNG"
-                if tag != "UNH":
-                    continue
-            piece = parted(self._data, cut, self._marks, self._codec)
-            if tag == "UNH":
-                head = piece.segment
-                now = Message([], cut.start, cut.end, head.at(2) or "", head.at(1) or "")
-            if now is None:
-                raise self._refused("envelope", f"{tag or 'a segment'} outside of a message")
-            now.pieces.append(piece)
-            now.end = cut.end
-            if not tag:
-                shown = self._data[cut.start : cut.start + 20].decode("ascii", "backslashreplace")
-                now.faults.append(Fault("segment", f"{shown!r} begins no segment"))
+                continue
+            now = self._added(cut, tag, now)
             if tag == "UNT":
                 now.faults += _count_faults(now)
                 found.append(now)
                 now = None
         raise self._refused("truncated", "the interchange ends without UNZ")
+
+    def _added(self, cut: Cut, tag: str, now: Message | None) -> Message:
+        """The message with one more segment; UNH begins one."""
+        piece = parted(self._data, cut, self._marks, self._codec)
+        if tag == "UNH":
+            head = piece.segment
+            now = Message([], cut.start, cut.end, head.at(2) or "", head.at(1) or "")
+        if now is None:
+            raise self._refused("envelope", f"{tag or 'a segment'} outside of a message")
+        now.pieces.append(piece)
+        now.end = cut.end
+        if not tag:
+            shown = self._data[cut.start : cut.start + 20].decode("ascii", "backslashreplace")
+            now.faults.append(Fault("segment", f"{shown!r} begins no segment"))
+        return now
 
     def _unterminated(self, cut: Cut, tag: str) -> None:
         if tag != "UNZ":

@@ -7,6 +7,7 @@ inside data is data. Must not know a message.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,7 +136,10 @@ def _element(raw: bytes, marks: Service, codec: str) -> tuple[str, ...]:
     """Components; those of a repeated element together, as a path with `[]` gives them."""
     again = _split(raw, marks.repetition, marks) if marks.repetition else [raw]
     rows = [
-        [_unreleased(p, marks).decode(codec, "backslashreplace") for p in _split(one, marks.component, marks)]
+        [
+            _unreleased(p, marks).decode(codec, "backslashreplace")
+            for p in _split(one, marks.component, marks)
+        ]
         for one in again
     ]
     if len(rows) == 1:
@@ -147,7 +151,7 @@ def codec_of(syntax: str, declared: str | None) -> str:
     """The codec of a syntax identifier, or the profile's. Raises Misconfigured (`encoding`)."""
     if declared is not None:
         try:
-            b"".decode(declared)
+            codecs.lookup(declared)
         except LookupError as error:
             message = f"there is no encoding {declared!r}"
             raise Misconfigured(

@@ -46,22 +46,14 @@ def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) ->
             trailer = text
         elif form.starts_with is not None and not text.startswith(form.starts_with):
             others += 1
-        elif fault is not None:
-            yield from rows.broken("undecodable", fault, text)
-        elif "\0" in text:
-            yield from rows.broken("nul_byte", "holds a NUL byte", text)
-        elif form.width is not None and len(text) != form.width:
-            code = "too_short" if len(text) < form.width else "too_long"
-            says = f"{len(text)} characters instead of {form.width}"
-            yield from rows.broken(code, says, text)
+        elif (flaw := _flaw(text, fault, form)) is not None:
+            yield from rows.broken(*flaw, text)
         else:
             yield from rows.add(text)
     if not seen:
         raise empty_file()
     yield from rows.chunk()
-    if others:
-        says = f"{others} records do not begin with {form.starts_with!r} and were not read"
-        yield Remark(plan.part, page, "other_record", says)
+    yield from _others(others, form, plan.part, page)
     if form.trailer is not None:
         yield _declared(trailer, form.trailer, plan.part, page)
 
@@ -80,6 +72,24 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
                 return line.start, line.end
     message = f"the page has no {part} record number {number}"
     raise LookupError(message)
+
+
+def _others(count: int, form: FixedFormat, part: str, page: int) -> Iterator[Remark]:
+    if count:
+        says = f"{count} records do not begin with {form.starts_with!r} and were not read"
+        yield Remark(part, page, "other_record", says)
+
+
+def _flaw(text: str, fault: str | None, form: FixedFormat) -> tuple[str, str] | None:
+    """(code, what is wrong) with a record, None where nothing is."""
+    if fault is not None:
+        return "undecodable", fault
+    if "\0" in text:
+        return "nul_byte", "holds a NUL byte"
+    if form.width is not None and len(text) != form.width:
+        code = "too_short" if len(text) < form.width else "too_long"
+        return code, f"{len(text)} characters instead of {form.width}"
+    return None
 
 
 def _format(plan: ReadPlan) -> FixedFormat:
@@ -127,9 +137,7 @@ def _records(content: BinaryIO, form: FixedFormat) -> Iterator[Line]:
 class _Rows:
     """Records waiting to be cut, all at once."""
 
-    def __init__(
-        self, plan: ReadPlan, cuts: list[Cut], page: int, first: dict[str, int]
-    ) -> None:
+    def __init__(self, plan: ReadPlan, cuts: list[Cut], page: int, first: dict[str, int]) -> None:
         self._plan, self._cuts, self._page, self._first = plan, cuts, page, first
         form = _format(plan)
         self._strip = form.strip

@@ -17,9 +17,7 @@ ROWS = 20_000
 """What waits is handed on once there are this many rows."""
 
 
-def gathered(
-    found: Iterable[Item], rows: int = ROWS
-) -> Iterator[Item]:
+def gathered(found: Iterable[Item], rows: int = ROWS) -> Iterator[Item]:
     """The same records in larger chunks; `page` is that of a chunk's first record.
 
     A root chunk and the children that followed it are handed on together, root first.

@@ -32,7 +32,7 @@ from connectors.formats.json_structs import (
 from connectors.formats.json_walk import Literal
 from connectors.formats.raw import Broken, ChildPlan, RawChunk, ReadPlan
 from mappings.errors import BatchRefused
-from mappings.sources import ODataSource
+from mappings.sources import ODataSource, RestSource
 
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -87,7 +87,7 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
 
 
 def _records_path(plan: ReadPlan) -> tuple[str, ...]:
-    if not isinstance(plan.source, ODataSource):
+    if not isinstance(plan.source, ODataSource | RestSource):
         message = f"not a JSON source: {type(plan.source).__name__}"
         raise TypeError(message)
     return segments(plan.source.records)

@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import msgspec
 
-
 from connectors.formats import json_walk
 from connectors.formats.control import empty_file
 from connectors.formats.json import read_array
@@ -68,7 +67,9 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
 
 
 def _check(plan: ReadPlan) -> None:
-    if not (isinstance(plan.source, SftpSource) and isinstance(plan.source.format, JsonLinesFormat)):
+    if not (
+        isinstance(plan.source, SftpSource) and isinstance(plan.source.format, JsonLinesFormat)
+    ):
         message = f"{plan.part}: not a source of JSON lines"
         raise TypeError(message)
 
@@ -110,9 +111,7 @@ def _together(
     yield from _array(several[start:], plan, page, first)
 
 
-def _array(
-    several: list[Line], plan: ReadPlan, page: int, first: dict[str, int]
-) -> Iterator[Item]:
+def _array(several: list[Line], plan: ReadPlan, page: int, first: dict[str, int]) -> Iterator[Item]:
     if several:
         data = b"[" + b",".join(line.data for line in several) + b"]"
         yield from read_array(data, plan, page, first, ())

@@ -86,9 +86,7 @@ def _refuse_wide(encoding: str) -> None:
         narrow = False
     if not narrow:
         message = f"a file of lines cannot be read in the encoding {encoding!r}"
-        raise Misconfigured(
-            message, code="encoding", remedy="Correct `encoding` in the mapping."
-        )
+        raise Misconfigured(message, code="encoding", remedy="Correct `encoding` in the mapping.")
 
 
 def _mark_length(data: bytes, encoding: str) -> int:
@@ -97,7 +95,5 @@ def _mark_length(data: bytes, encoding: str) -> int:
         return len(_MARKS[0])
     if data.startswith(_MARKS):
         message = f"the file begins with a byte order mark that {encoding} does not have"
-        raise BatchRefused(
-            message, code="encoding", remedy="Correct `encoding` in the mapping."
-        )
+        raise BatchRefused(message, code="encoding", remedy="Correct `encoding` in the mapping.")
     return 0

@@ -60,8 +60,7 @@ def shape(
     named = triggers(records)
     known = {tag for way in (named, *children) for tag in way}
     children += [(tag,) for tag in usual if tag not in known and not named]
-    found = Shape(named, tuple(children), inner or {}, frozenset(outer))
-    return found
+    return Shape(named, tuple(children), inner or {}, frozenset(outer))
 
 
 def grouped(segments: Iterable[Segment], of: Shape, above: Group | None) -> Group:

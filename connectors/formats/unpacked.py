@@ -32,6 +32,7 @@ _FAULTS = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    IndexError,
     ValueError,
     OSError,
     OverflowError,
@@ -50,7 +51,7 @@ def members(content: BinaryIO, words: Unpack, *, nested: bool = False) -> Iterat
     if words.kind == "gzip":
         meter = _Meter(words, 0)
         packed = cast("IO[bytes]", _Taken(content, meter))
-        with _guarded(), gzip.GzipFile(fileobj=packed, mode="rb") as source:
+        with unpacking(), gzip.GzipFile(fileobj=packed, mode="rb") as source:
             yield _Metered(source, meter, nested=nested).opened()
         return
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
@@ -61,7 +62,7 @@ def members(content: BinaryIO, words: Unpack, *, nested: bool = False) -> Iterat
                 raise _too_large(f"the archive itself has more than {words.most_bytes:,} bytes")
             spooled.write(piece)
         spooled.seek(0)
-        with _guarded():
+        with unpacking():
             yield from _of_zip(cast("BinaryIO", spooled), size, words, nested=nested)
 
 
@@ -129,7 +130,7 @@ class _Metered(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         """Fill the buffer. Raises BatchRefused."""
         view = memoryview(buffer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  a buffer has no name before 3.12
-        with _guarded():
+        with unpacking():
             piece = self._source.read(min(len(view), _READ))
         self._meter.add(len(piece))
         if not self._begun:
@@ -167,7 +168,8 @@ class _Taken:
 
 
 @contextmanager
-def _guarded() -> Iterator[None]:
+def unpacking() -> Iterator[None]:
+    """Translates what the standard library raises for a damaged archive. Raises BatchRefused."""
     try:
         yield
     except EOFError as error:

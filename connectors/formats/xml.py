@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import pyarrow as pa
 from lxml import etree
 
+from connectors.formats.mime import envelope_of
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk
-from connectors.formats.xml_feed import DoctypeError, RecordFeed
+from connectors.formats.xml_feed import ENCODING_ERRORS, DoctypeError, RecordFeed
 from connectors.formats.xml_paths import (
     Node,
     Slot,
@@ -22,6 +23,7 @@ from connectors.formats.xml_paths import (
     record_path,
 )
 from connectors.formats.xml_place import locate
+from connectors.formats.xml_refused import doctype, endless, refused
 from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch, Wanted
 from mappings.errors import BatchRefused
 
@@ -40,7 +42,6 @@ RECORD_BYTES: Final = 64 * 1024 * 1024
 _CUT_ERRORS: Final = frozenset({4, 77})
 """libxml2: document empty, tag not finished. Other errors at the very end of a page are a cut too,
 unless the page ends as a whole one does."""
-_ENCODING_ERRORS: Final = frozenset({31, 32, 81, 6000, 6003})
 
 
 def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) -> Iterator[RawChunk]:
@@ -52,14 +53,14 @@ def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) ->
     rows = _Rows(plan, page, first)
     feed = RecordFeed(record_path(plan.source), wanted=rows.wanted, asked=rows.asked)
     try:
-        for found in _records(content, feed):
+        for found in _records(envelope_of(content), feed):
             rows.add(found)
             if rows.full:
                 yield from rows.chunks()
     except etree.XMLSyntaxError as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     except DoctypeError:
-        raise _doctype() from None
+        raise doctype() from None
     yield from rows.chunks()
 
 
@@ -259,7 +260,11 @@ def _records(content: BinaryIO, feed: RecordFeed) -> Iterator[etree._Element | S
                 continue
             since = 0
         if since > RECORD_BYTES:
-            raise _endless(since)
+            raise endless(since)
+    for found in feed.rest():
+        if feed.is_record(found):
+            yield found
+            feed.free(found)
     for found in _ended(feed, tail):
         if feed.is_record(found):
             yield found
@@ -275,41 +280,10 @@ def _ended(feed: RecordFeed, tail: bytes) -> Iterator[etree._Element]:
         yield from feed.close()
     except etree.XMLSyntaxError as error:
         cut = error.code in _CUT_ERRORS or not tail.rstrip().endswith(b">")
-        if error.code in _ENCODING_ERRORS or not cut:
+        if error.code in ENCODING_ERRORS or not cut:
             raise
         raise BatchRefused(
             f"the XML ends in the middle: {error.msg}",
             code="truncated",
             remedy="Pull the page again.",
         ) from None
-
-
-def _endless(size: int) -> BatchRefused:
-    return BatchRefused(
-        f"no end of a record within {size:,} bytes",
-        code="too_large",
-        remedy="Check `records` of the source, or ask the ERP for smaller records.",
-    )
-
-
-def _doctype() -> BatchRefused:
-    return BatchRefused(
-        "the XML carries a DOCTYPE, which is never read",
-        code="doctype",
-        remedy="Ask the ERP's owner to send it without one.",
-    )
-
-
-def _refused(error: etree.XMLSyntaxError) -> BatchRefused:
-    line, column = error.position
-    if error.code in _ENCODING_ERRORS:
-        return BatchRefused(
-            f"the bytes are not in the declared encoding (line {line}, column {column})",
-            code="encoding",
-            remedy="Ask the ERP's owner to declare the encoding it writes.",
-        )
-    return BatchRefused(
-        f"the XML is not well-formed (line {line}, column {column}): {error.msg}",
-        code="malformed",
-        remedy="Look at the landed page, then ask the ERP's owner.",
-    )

@@ -26,6 +26,11 @@ _HELD: Final = 1024 * 1024
 _MISSES: Final = 64
 """After so many records that no pattern could read, as long as they are the most, none is tried."""
 _SHAPES: Final = 64
+_PROLOG: Final = 4096
+ENCODING_ERRORS: Final = frozenset({31, 32, 81, 6000, 6003})
+"""libxml2's codes for bytes that are not what was declared."""
+UNKNOWN_ENCODING: Final = 32
+"""libxml2's code for it."""
 _PLACE: Final = re.compile(r", line \d+, column \d+$")
 _known: OrderedDict[Hashable, Shape] = OrderedDict()
 """Shapes over pages: a list of many pages is written alike in all of them."""
@@ -39,9 +44,13 @@ class RecordFeed:
     """Feed it bytes, take what ended, then `close` it.
 
     `path`: from the document's root to a record. `tags`: further elements whose end is told, as
-    lxml writes tags. `asked`: identifies `wanted` over pages; without `wanted` every record comes
-    as an element. Raises etree.XMLSyntaxError with the position in the whole document.
+    lxml writes tags. `asked`: identifies `wanted` over pages, for shapes to be kept; without
+    `wanted` every record comes as an element. Raises etree.XMLSyntaxError with the position in
+    the whole document.
     """
+
+    patterns = True
+    """False: every record goes through the parser. For fuzzing one against the other."""
 
     def __init__(
         self,
@@ -57,7 +66,8 @@ class RecordFeed:
         self._parser = etree.XMLPullParser(
             events=("end",),
             tag=tuple(filters) or "{}none",
-            resolve_entities=False,
+            # an entity that nobody declared is an error; left unresolved it would cut a text short
+            resolve_entities="internal",
             no_network=True,
             load_dtd=False,
             huge_tree=True,
@@ -68,10 +78,11 @@ class RecordFeed:
         self._asked = asked
         self._names = "|".join(map(re.escape, path[-1].local.split("|"))).encode()
         self._start = re.compile(rb"<((?:[^\s<>/&=\"'!?]+:)?(?:%b))(?=[\s>])" % self._names)
-        self._off = wanted is None or self._whole
+        self._off = wanted is None or self._whole or not self.patterns
         self._list: etree._Element | None = None
         self._shape: Shape | None = None
         self._place: Hashable = None
+        self._prolog = b""
         self._rest = b""
         self._next_to_record = False
         """The parser has just ended a record and got nothing since."""
@@ -103,17 +114,23 @@ class RecordFeed:
             yield from self._one(buffer[start.start() : end])
             at = end
 
-    def close(self) -> Iterator[etree._Element]:
-        """What ended with the last bytes. Raises DoctypeError."""
+    def rest(self) -> Iterator[etree._Element]:
+        """What ended within bytes that were held back; to be asked for before `close`."""
         rest, self._rest = self._rest, b""
         if rest:
             yield from self._given(rest)
+
+    def close(self) -> Iterator[etree._Element]:
+        """The record, where it is the root. Raises DoctypeError; an error here may be a cut."""
         try:
             root = self._parser.close()
         except etree.XMLSyntaxError as error:
             raise self._position.corrected(error) from None
+        except LookupError as error:
+            raise etree.XMLSyntaxError(str(error), UNKNOWN_ENCODING, 1, 1) from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise DoctypeError
+        self._remember()
         if self._whole:
             record = root if len(self._path) == 1 else self._first_of_body(root)
             if record is not None:
@@ -214,17 +231,27 @@ class RecordFeed:
         if shape is None:
             return self._shape is not None
         self._shape = shape
-        if self._asked is not None:
-            _known[place] = shape
-            while len(_known) > _SHAPES:
-                _known.popitem(last=False)
         return True
 
+    def _remember(self) -> None:
+        """Keep the shape for further pages: not before this one has proved to be well-formed."""
+        if self._asked is None or self._shape is None:
+            return
+        _known[self._place] = self._shape
+        while len(_known) > _SHAPES:
+            _known.popitem(last=False)
+
     def _feed(self, data: bytes) -> None:
+        if len(self._prolog) < _PROLOG:
+            self._prolog += data[:_PROLOG]
         try:
             self._parser.feed(data)
         except etree.XMLSyntaxError as error:
+            if b"<!DOCTYPE" in self._prolog:  # its entities: too many, or from elsewhere
+                raise DoctypeError from None
             raise self._position.corrected(error) from None
+        except LookupError as error:  # the name of an encoding that nobody knows
+            raise etree.XMLSyntaxError(str(error), UNKNOWN_ENCODING, 1, 1) from None
         self._position.fed(data)
 
     def _first_of_body(self, root: etree._Element) -> etree._Element | None:
@@ -237,14 +264,14 @@ class RecordFeed:
 
 
 class _Position:
-    """Where in the whole document the parser stands, that did not see the stretches."""
+    """Where in the whole document something is that the parser met, without the stretches."""
 
     def __init__(self) -> None:
-        self._lines_fed = 0
-        self._lines_cut = 0
+        self._line = 1
         self._on_line = 0
-        self._shift = 0
-        """Bytes by which a column on the parser's present line is too small."""
+        """Bytes of its present line that the parser has had."""
+        self._cuts: list[tuple[int, int, int, int]] = []
+        """(the parser's line, bytes of it before the cut, lines cut, bytes cut behind them)."""
 
     def fed(self, data: bytes) -> None:
         """The parser has had these bytes."""
@@ -252,23 +279,24 @@ class _Position:
         if newline < 0:
             self._on_line += len(data)
         else:
-            self._lines_fed += data.count(b"\n")
+            self._line += data.count(b"\n")
             self._on_line = len(data) - newline - 1
-            self._shift = 0
 
     def cut(self, data: bytes) -> None:
         """These bytes were kept from it."""
         newline = data.rfind(b"\n")
-        if newline < 0:
-            self._shift += len(data)
-        else:
-            self._lines_cut += data.count(b"\n")
-            self._shift = len(data) - newline - 1 - self._on_line
+        tail = len(data) - newline - 1
+        self._cuts.append((self._line, self._on_line, data.count(b"\n"), tail))
 
     def corrected(self, error: etree.XMLSyntaxError) -> etree.XMLSyntaxError:
         """The error with its place in the whole document."""
         line, column = error.position
-        if line == self._lines_fed + 1:
-            column += self._shift
+        lines = shift = 0
+        for cut_line, before, newlines, tail in self._cuts:
+            if (cut_line, before) >= (line, column):
+                break
+            lines += newlines
+            if cut_line == line:
+                shift = tail - before if newlines else shift + tail
         message = _PLACE.sub("", error.msg or "")
-        return etree.XMLSyntaxError(message, error.code, line + self._lines_cut, column)
+        return etree.XMLSyntaxError(message, error.code, line + lines, column + shift)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, Final
 from xml.parsers import expat
 
+from connectors.formats.mime import Envelope
 from connectors.formats.xml_paths import Segment, namespaces_of, record_path, segments
+from mappings.errors import Misconfigured
 
 if TYPE_CHECKING:
     from connectors.formats.raw import ReadPlan
@@ -16,7 +18,8 @@ _FEED: Final = 64 * 1024
 def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[int, int]:
     """Byte range [start, end) of the `number`-th record (1 = first in this page) of `part`.
 
-    Raises LookupError where the page has no such record, KeyError for a part outside the plan.
+    Raises LookupError where the page has no such record, KeyError for a part outside the plan,
+    Misconfigured (`evidence`) where its encoding is one that only the reader knows.
     """
     path = record_path(plan.source)
     if part != plan.part:
@@ -24,15 +27,21 @@ def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[i
         path += segments(records, namespaces_of(plan.source))
     search = _Search(path, number)
     size = 0
-    while search.end is None and (data := content.read(_FEED)):
+    envelope = Envelope(content)
+    while search.end is None and (data := envelope.read(_FEED)):
         size += len(data)
-        search.feed(data)
+        try:
+            search.feed(data)
+        except (expat.ExpatError, LookupError, ValueError) as error:
+            raise Misconfigured(
+                f"the record's place in its page cannot be told ({error})", code="evidence"
+            ) from None
     if search.end is None and search.closing:
         search.end = size
     if search.start is None or search.end is None:
         message = f"the page has no {part} record number {number}"
         raise LookupError(message)
-    return search.start, search.end
+    return envelope.start + search.start, envelope.start + search.end
 
 
 class _Search:

@@ -7,9 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from mappings.sources.odata import ODataSource
+from mappings.sources.rest import RestSource
 from mappings.sources.sftp import SftpSource
 from mappings.sources.soap import SoapSource
 
-Source = Annotated[SoapSource | ODataSource | SftpSource, Field(discriminator="protocol")]
+Source = Annotated[
+    SoapSource | ODataSource | RestSource | SftpSource, Field(discriminator="protocol")
+]
 
-__all__ = ["ODataSource", "SftpSource", "SoapSource", "Source"]
+__all__ = ["ODataSource", "RestSource", "SftpSource", "SoapSource", "Source"]

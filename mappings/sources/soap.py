@@ -48,7 +48,8 @@ class SoapSource(Strict):
         "whose text is the `payload`"
     )
     payload: Annotated[CsvFormat | XmlFormat, Field(discriminator="kind")] | None = Field(
-        None, description="the records are a text inside that element (escaped or CDATA): its form"
+        default=None,
+        description="the records are a text inside that element (escaped or CDATA): its form",
     )
     namespaces: dict[str, str] = Field(
         default_factory=dict, description="prefix to URI, for paths that use a prefix"
@@ -56,22 +57,24 @@ class SoapSource(Strict):
     request: dict[str, str] = Field(default_factory=dict, description="fixed request elements")
     page: SoapPaging | None = None
     count: str | None = Field(
-        None, description="answer element declaring how many records there are in all"
+        default=None, description="answer element declaring how many records there are in all"
     )
     since: str | None = Field(
-        None, description="request element that takes the cursor (delta feeds)"
+        default=None, description="request element that takes the cursor (delta feeds)"
     )
     cursor: str | None = Field(
-        None, description="record element whose largest value is the next cursor"
+        default=None, description="record element whose largest value is the next cursor"
     )
     volatile: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="answer elements outside the records that are made anew for each answer (a "
         "time stamp, a search id); with the paging token they are left out when a batch is "
         "compared with the last one, so that the same records count as the same bytes",
     )
     error: str | None = Field(
-        None, description="answer element that holds a business error code inside HTTP 200"
+        default=None, description="answer element that holds a business error code inside HTTP 200"
     )
-    error_text: str | None = Field(None, description="answer element with that error's text")
-    error_ok: tuple[str, ...] = Field((), description="codes of `error` that mean success")
+    error_text: str | None = Field(
+        default=None, description="answer element with that error's text"
+    )
+    error_ok: tuple[str, ...] = Field(default=(), description="codes of `error` that mean success")

@@ -64,9 +64,7 @@ def choose(
     return Price(
         status="priced",
         unit=unit,
-        line_net=rounded(
-            unit * Fraction(item.qty), minor_units(item.currency), pricing.rounding
-        ),
+        line_net=rounded(unit * Fraction(item.qty), minor_units(item.currency), pricing.rounding),
         list_unit=asked.list_unit,
         won=chosen.candidate,
         tax_included=bool(chosen.candidate.tax_included),

@@ -70,7 +70,9 @@ def list_price(asked: Question, lines: Sequence[Candidate]) -> Fraction | None:
                 if base is None or one.min_qty < base.min_qty:
                     headers[one.header_key] = one
         found = [
-            Found(one, value) for one in headers.values() if (value := _value(asked, one)) is not None
+            Found(one, value)
+            for one in headers.values()
+            if (value := _value(asked, one)) is not None
         ]
         if found:
             return min(found, key=lambda one: _rank(asked, one)).unit
@@ -107,10 +109,15 @@ def _best_of_address(asked: Question, lines: Sequence[Candidate]) -> Found | Non
     return best
 
 
-def _rank(asked: Question, one: Found) -> tuple[bool, int, int, Fraction, str]:
+def _rank(asked: Question, one: Found) -> tuple[int, int, int, Fraction, str]:
+    """A price for the ordered pack first, then the base unit's and percentages, then other packs.
+
+    Ordering by the base unit ranks as ordering a pack of it does: a box costs what its pieces cost.
+    """
     line = one.candidate
+    base = line.uom in (None, asked.product.base_uom)
     return (
-        line.uom != asked.uom,
+        1 if base else 0 if line.uom == asked.uom else 2,
         -line.valid_from.toordinal(),
         line.seq if line.seq is not None else 2**63,
         one.unit,

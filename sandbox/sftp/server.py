@@ -30,12 +30,14 @@ CONNECTING = frozenset({"changed_host_key", "maintenance"})
 SIGNING_IN = frozenset({"wrong_password"})
 OPENING_SESSION = frozenset({"rate_limit"})
 LISTING = frozenset({"no_marker", "growing"})
+SIZES = frozenset({"wrong_size", "no_size"})
 CONTENT = frozenset({"truncated", "schema_changed", "bad_rows", "empty", "bad_trailer"})
 WRITING = frozenset({"reset", "drop", "slow", "lost_answer"})
-READING = frozenset({"slow", "hang", "drop"}) | CONTENT
+READING = frozenset({"slow", "hang", "drop", "few_requests"}) | CONTENT
 """Which scenarios are looked for at which moment of a session."""
 
 _HANG_SECONDS = 3600.0
+_FEW = 16
 _GROWTH = 1000
 
 
@@ -214,7 +216,10 @@ class _Files(paramiko.SFTPServerInterface):
         if name in CONTENT:
             content = spoil(name, place.name, content)
             self._served[place.name] = len(content)
-        return _Handle(content, self._transport, stops)
+        handle = _Handle(content, self._transport, stops)
+        handle.told = self._account.faults.peek(path, SIZES)
+        handle.few = name == "few_requests"
+        return handle
 
     def rename(self, oldpath: str, newpath: str) -> int:
         """Refuses to replace, as SFTP says; `posix_rename` does not."""
@@ -268,6 +273,10 @@ class _Files(paramiko.SFTPServerInterface):
 
     def _spoil_size(self, attributes: paramiko.SFTPAttributes, path: str, place: Path) -> None:
         """A spoiled file lists as the server will give it: only its content tells."""
+        told = self._account.faults.peek(path, SIZES)
+        if told is not None:
+            _untrue(attributes, told)
+            return
         if place.name in self._served:
             attributes.st_size = self._served[place.name]
             return
@@ -316,9 +325,14 @@ class _Handle(paramiko.SFTPHandle):
         self._content = content
         self._transport = transport
         self._stops = stops
+        self.told: str | None = None
+        self.few = False
 
     def read(self, offset: int, length: int) -> bytes | int:
         if self._stops is not None and offset + length > self._stops:
+            self._transport.close()
+            return SFTP_FAILURE
+        if self.few and _waiting(self._transport) > _FEW:
             self._transport.close()
             return SFTP_FAILURE
         return self._content[offset : offset + length]
@@ -326,4 +340,20 @@ class _Handle(paramiko.SFTPHandle):
     def stat(self) -> paramiko.SFTPAttributes:
         attributes = paramiko.SFTPAttributes()
         attributes.st_size = len(self._content)
+        if self.told is not None:
+            _untrue(attributes, self.told)
         return attributes
+
+
+def _untrue(attributes: paramiko.SFTPAttributes, fault: str) -> None:
+    """The size as servers tell it that do not know: none at all, or half as much again."""
+    flags = attributes._flags & ~attributes.FLAG_SIZE if fault == "no_size" else attributes._flags  # noqa: SLF001  what is sent
+    attributes._flags = flags  # noqa: SLF001  as above
+    size = attributes.st_size or 0
+    attributes.st_size = None if fault == "no_size" else size + size // 2 + 1
+
+
+def _waiting(transport: paramiko.Transport) -> int:
+    """Requests that have come and are not answered yet: each is some thirty bytes."""
+    channels = list(transport._channels.values())  # noqa: SLF001  the server's own bookkeeping
+    return sum(len(one.in_buffer._buffer) for one in channels) // 30  # noqa: SLF001  as above

@@ -10,8 +10,8 @@ from lxml import etree
 
 from sandbox.orders import Order, OrderBook, RefusedError
 from sandbox.soap.dialect import CODES
+from sandbox.soap.habits import NAMESPACE
 
-NAMESPACE = "urn:practice:erp:portal"
 _UNITS = {theirs: ours for ours, theirs in CODES["unit"].items()}
 _LINE = "POSEX POSNR MATNR KWMENG VRKME KBETR KPEIN WERKS BMENG ABGRU"
 _HEAD = "IHREZ KUNNR BSTNK VDATU WAERK ADRNR BEMERK STATU ERNAM"

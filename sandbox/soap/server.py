@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from sandbox.dataset import Dataset
 from sandbox.faults import SCENARIOS, Faults
 from sandbox.orders import OrderBook
+from sandbox.soap.doors import ACCOUNT, Door
+from sandbox.soap.habits import Habits
 from sandbox.soap.replies import HTML, Reply, SoapService
 
 _PIECE = 256 * 1024
@@ -35,19 +38,26 @@ class SoapErp:
         password: str,
         port: int = 0,
         page_size: int = 10_000,
+        habits: Habits | None = None,
         orders: Path | None = None,
     ) -> None:
         self.faults = Faults()
+        self.habits = habits or Habits()
         self.book = OrderBook(dataset, orders)
         self._user = user
         self._password = password
         self._port = port
-        self._service = SoapService(dataset, user, password, page_size, self.book)
+        self._service = SoapService(dataset, user, password, page_size, self.habits, self.book)
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
         self.stopping = threading.Event()
         self.requests: list[str] = []
         """Operations as they were asked for, `wsdl` for the WSDL."""
+
+    @property
+    def door(self) -> Door:
+        """Who is in."""
+        return self._service.door
 
     @property
     def dataset(self) -> Dataset:
@@ -69,6 +79,10 @@ class SoapErp:
         Handler.service = self._service
         self.stopping.clear()
         self._server = _Server(("127.0.0.1", self._port), Handler)
+        if self.habits.tls is not None:
+            self._server.socket = self.habits.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
         )
@@ -85,15 +99,16 @@ class SoapErp:
 
     @property
     def address(self) -> str:
-        """`http://127.0.0.1:port`. RuntimeError before `start`."""
+        """`http://127.0.0.1:port`, or https. RuntimeError before `start`."""
         if self._server is None:
             message = "the server has not been started"
             raise RuntimeError(message)
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "https" if self.habits.tls else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def connection(self) -> dict[str, Any]:
         """What a connection needs: host, port, login, password, extra."""
-        host, _, port = self.address.removeprefix("http://").partition(":")
+        host, _, port = self.address.partition("://")[2].partition(":")
         return {
             "conn_type": "soap",
             "host": host,
@@ -104,8 +119,26 @@ class SoapErp:
                 "wsdl": f"{self.address}/soap?wsdl",
                 "endpoint": f"{self.address}/soap",
                 "documents": "GetDocument PFAD CONTENT",
+                **self._sign_in(),
             },
         }
+
+    def _sign_in(self) -> dict[str, str]:
+        """The extras of its way in."""
+        uri = self.habits.namespace
+        extras = {
+            "wsse": {},
+            "bearer": {"bearer_token": self._password},
+            "api_key": {"api_key": self._password},
+            "session": {
+                "session": "Login USER PASSWORD TOKEN",
+                "session_header": f"{{{uri}}}Session",
+                "session_logout": "Logout",
+            },
+            "passport": {**ACCOUNT, "passport_element": f"{{{uri}}}tokenPassport"},
+            "request": {"sign_in_elements": "ACCESS/USER ACCESS/PASSWORD"},
+        }
+        return {"sign_in": self.habits.sign_in, **extras.get(self.habits.sign_in, {})}
 
 
 class _Server(ThreadingHTTPServer):
@@ -126,10 +159,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
         """Keep quiet."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date of an answer, by the ERP's own clock."""
+        now = time.time() if timestamp is None else timestamp
+        return super().date_time_string(now + self.erp.habits.clock.total_seconds())  # pyright: ignore[reportArgumentType]  takes a float
+
     def do_GET(self) -> None:
         """Serve the WSDL."""
         self.erp.requests.append("wsdl")
-        fault = self.erp.faults.take("wsdl")
+        fault = self.erp.faults.take("wsdl", named=True)
         if self.path.lower().endswith("?wsdl") and fault is None:
             self._send(self.service.wsdl())
         elif fault is not None:
@@ -143,7 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/_sandbox/faults":
             self._arm(body)
             return
-        operation = (self.headers.get("SOAPAction") or "").strip('"').rpartition("/")[2]
+        action = self.headers.get("SOAPAction") or self.headers.get("Content-Type") or ""
+        operation = action.rpartition("action=")[2].strip('"').rpartition("/")[2]
         self.erp.requests.append(operation)
         name = self.headers.get("X-Sandbox-Fault")
         fault = (name, 0.0) if name else self.erp.faults.take(operation)
@@ -157,11 +196,14 @@ class _Handler(BaseHTTPRequestHandler):
         if how == "reset":
             self._cut()
             return
-        reply = self.service.answer(body, how, seconds)
+        reply = self.service.answer(body, how, seconds, self._headers())
         if how == "lost_answer":
             self._cut()
             return
         self._send(reply, cut=how if how in ("truncated", "drop") else "")
+
+    def _headers(self) -> dict[str, str]:
+        return {name.lower(): text for name, text in self.headers.items()}
 
     def _cut(self) -> None:
         """The connection breaks, without a goodbye."""

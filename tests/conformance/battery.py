@@ -62,7 +62,7 @@ def carriers() -> dict[str, list[Carrier]]:
     """ID → the tests that carry it, by file and name."""
     found: dict[str, list[Carrier]] = {}
     groups = "|".join(yaml.safe_load(IDS.read_text(encoding="utf-8")))
-    pattern = re.compile(rf"(?<![a-zA-Z0-9])({groups})_(\d+)(?=_|$)", re.IGNORECASE)
+    pattern = re.compile(rf"(?<![a-zA-Z0-9])({groups})_(\d+)_(?=[a-zA-Z])", re.IGNORECASE)
     for path in sorted(TESTS.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if not pattern.search(text):

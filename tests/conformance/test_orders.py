@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mappings.settings import Settings
-from portal_db.orders import NewLine, NotPlaced, cancel_order, request_change
+from portal_db.orders import NewLine, NewOrder, NotPlaced, cancel_order, request_change
 from sandbox.dataset import Dataset, load
 from tests.orders.practice import PROTOCOLS, Practice, practising
 from tests.orders.shop import as_dealer
@@ -81,7 +82,7 @@ def test_ORD_1_what_did_not_arrive_is_asked_for_twice_before_it_is_sent_again(
             "SELECT at FROM sync.delivery_attempt WHERE event = 'begun' ORDER BY id"
         )
     ]  # fmt: skip
-    gaps = [(later - at).total_seconds() for at, later in zip(begun, begun[1:], strict=False)]
+    gaps = [(later - at).total_seconds() for at, later in itertools.pairwise(begun)]
     assert min(gaps[:2]) >= 0.4
 
 
@@ -139,9 +140,9 @@ def test_ORD_4_an_order_never_makes_a_second_customer(anvil_shop: Practice) -> N
         anvil_shop.settle()
         assert anvil_shop.in_erp(placed) == 1
     assert anvil_shop.server.book.customers == []  # it would have made one for any other number
+    other = NewOrder("anvil", f"0{anvil_shop.dealers[0]}", "x", "EUR", anvil_shop.order("x").lines)
     with pytest.raises(NotPlaced):
-        anvil_shop.place("other", order=anvil_shop.order("x").__class__(
-            "anvil", "0" + anvil_shop.dealers[0], "x", "EUR", anvil_shop.order("x").lines))  # fmt: skip
+        anvil_shop.place("other", order=other)
 
 
 def test_ORD_5_a_refusal_reaches_the_dealer_at_once_and_burns_no_tries(practice: Practice) -> None:
@@ -269,8 +270,9 @@ def test_ORD_6_units_and_numbers_are_written_as_the_erp_wants(
                        unit_price=Decimal("1000.125"))  # fmt: skip
         practice.server.book._stock[product["key"]] = Decimal(9999)
         order = practice.order("k1")
-        placed = practice.place("k1", order=type(order)(
-            order.erp, order.dealer_key, "k1", "TRY", (line,), note='Şeker; "acil"\n2. kat'))  # fmt: skip
+        note = 'Şeker; "acil"\n2. kat'
+        wish = NewOrder(order.erp, order.dealer_key, "k1", "TRY", (line,), note=note)
+        placed = practice.place("k1", order=wish)
         practice.settle()
         request = practice.one("SELECT request FROM sync.delivery_attempt WHERE what = 'send' "
                                "AND event = 'ended'")  # fmt: skip

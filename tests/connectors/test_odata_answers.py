@@ -259,7 +259,7 @@ def test_cur_3_the_largest_cursor_is_a_text_that_came(
     texts: list[str], expected: str | None
 ) -> None:
     assert largest(texts) == expected
-    assert largest(reversed(texts)) == expected
+    assert largest(texts[::-1]) == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**8), st.integers(-14 * 60, 14 * 60)), min_size=1))

@@ -181,7 +181,7 @@ def test_documents_need_their_operation(erp: SoapErp) -> None:
 # --- the WSDL -------------------------------------------------------------------------------------
 
 
-def test_soap_2_the_wsdl_is_pinned(erp: SoapErp, tmp_path: Path) -> None:
+def test_SOAP_2_the_wsdl_is_pinned(erp: SoapErp, tmp_path: Path) -> None:
     for _ in range(2):
         with SoapConnector(connection_of(erp), "anvil", cache=tmp_path) as one:
             assert one.check()
@@ -189,7 +189,7 @@ def test_soap_2_the_wsdl_is_pinned(erp: SoapErp, tmp_path: Path) -> None:
     assert erp.requests.count("wsdl") == 1
 
 
-def test_soap_2_a_wsdl_that_cannot_be_read_is_transient(erp: SoapErp) -> None:
+def test_SOAP_2_a_wsdl_that_cannot_be_read_is_transient(erp: SoapErp) -> None:
     erp.faults.arm("maintenance", where="wsdl")
     with SoapConnector(connection_of(erp), "anvil") as one, pytest.raises(Transient) as caught:
         one.check()
@@ -207,7 +207,7 @@ def test_what_is_no_wsdl_is_said(erp: SoapErp, tmp_path: Path) -> None:
     assert caught.value.code == "wsdl"
 
 
-def test_soap_9_the_connection_names_the_endpoint(connector: SoapConnector) -> None:
+def test_SOAP_9_the_connection_names_the_endpoint(connector: SoapConnector) -> None:
     assert INTERNAL.encode() in wsdl()
     assert read(connector)[2].complete
 
@@ -222,7 +222,7 @@ def test_unknown_operation_and_unknown_element_are_the_mappings(connector: SoapC
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def test_rest_8_wrong_password_is_one_try_and_names_no_secret(erp: SoapErp) -> None:
+def test_REST_8_wrong_password_is_one_try_and_names_no_secret(erp: SoapErp) -> None:
     told = connection_of(erp)
     wrong = Connection(
         told.id, told.type, told.host, told.port, told.login, "wr0ng-Wort", extra=told.extra
@@ -253,7 +253,7 @@ def test_a_session_that_expires_midway_is_renewed_once(
     assert erp.requests.count("GetConditionList") == 4
 
 
-def test_rest_6_a_session_that_keeps_expiring_is_a_sign_in_problem(
+def test_REST_6_a_session_that_keeps_expiring_is_a_sign_in_problem(
     erp: SoapErp, connector: SoapConnector
 ) -> None:
     erp.faults.arm("session_expired", times=None, where="GetConditionList", after=1)
@@ -267,7 +267,7 @@ def test_rest_6_a_session_that_keeps_expiring_is_a_sign_in_problem(
 
 
 @pytest.mark.parametrize("fault", ["maintenance", "html_200", "truncated", "drop"])
-def test_soap_4_what_passes_is_tried_again(
+def test_SOAP_4_what_passes_is_tried_again(
     erp: SoapErp, connector: SoapConnector, fault: str
 ) -> None:
     erp.faults.arm(fault, where="GetConditionList", after=1)
@@ -286,7 +286,7 @@ def test_soap_4_what_passes_is_tried_again(
         ("drop", "transfer"),
     ],
 )
-def test_soap_4_what_stays_is_transient_and_no_page(erp: SoapErp, fault: str, code: str) -> None:
+def test_SOAP_4_what_stays_is_transient_and_no_page(erp: SoapErp, fault: str, code: str) -> None:
     with SoapConnector(connection_of(erp), "anvil", tries=2) as one:
         erp.faults.arm(fault, times=None, where="GetConditionList")
         with pytest.raises(Transient) as caught:
@@ -295,7 +295,7 @@ def test_soap_4_what_stays_is_transient_and_no_page(erp: SoapErp, fault: str, co
     assert erp.requests.count("GetConditionList") == 2
 
 
-def test_soap_1_a_hung_server_ends_at_the_timeout(erp: SoapErp) -> None:
+def test_SOAP_1_a_hung_server_ends_at_the_timeout(erp: SoapErp) -> None:
     with SoapConnector(connection_of(erp), "anvil", timeout=0.3, tries=1) as one:
         erp.faults.arm("hang", where="GetConditionList")
         with pytest.raises(Transient, match=r"0\.3 s") as caught:
@@ -303,7 +303,7 @@ def test_soap_1_a_hung_server_ends_at_the_timeout(erp: SoapErp) -> None:
     assert caught.value.code == "timeout"
 
 
-def test_rest_1_a_short_retry_after_is_waited_a_long_one_is_told(
+def test_REST_1_a_short_retry_after_is_waited_a_long_one_is_told(
     erp: SoapErp, connector: SoapConnector
 ) -> None:
     erp.faults.arm("rate_limit", where="GetConditionList", seconds=0)
@@ -314,7 +314,7 @@ def test_rest_1_a_short_retry_after_is_waited_a_long_one_is_told(
     assert caught.value.retry_after == 120
 
 
-def test_rest_1_retry_after_in_seconds_and_as_a_date() -> None:
+def test_REST_1_retry_after_in_seconds_and_as_a_date() -> None:
     now = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert retry_after("90", now) == 90
     assert retry_after(format_datetime(now + timedelta(seconds=45), usegmt=True), now) == 45
@@ -361,14 +361,14 @@ def test_an_empty_answer_is_an_empty_page(erp: SoapErp, connector: SoapConnector
     assert ([page.records for page in pages], end.complete, end.cursor) == ([0], True, None)
 
 
-def test_rest_9_a_repeated_token_is_told(erp: SoapErp, connector: SoapConnector) -> None:
+def test_REST_9_a_repeated_token_is_told(erp: SoapErp, connector: SoapConnector) -> None:
     erp.faults.arm("repeated_link", times=None, where="GetConditionList", after=1)
     with pytest.raises(SourceChanged, match="circle") as caught:
         read(connector)
     assert caught.value.code == "repeated_token"
 
 
-def test_soap_3_an_answer_over_the_cap_is_refused(erp: SoapErp) -> None:
+def test_SOAP_3_an_answer_over_the_cap_is_refused(erp: SoapErp) -> None:
     with (
         SoapConnector(connection_of(erp), "anvil", page_bytes=10_000) as one,
         pytest.raises(BatchRefused) as caught,
@@ -470,7 +470,7 @@ def fault(code: str, says: str = "no") -> str:
         (("e:MustUnderstand", "no"), Misconfigured, "fault"),
     ],
 )
-def test_soap_5_a_fault_has_its_class_whatever_the_status(
+def test_SOAP_5_a_fault_has_its_class_whatever_the_status(
     scripted: Callable[..., SoapConnector],
     status: int,
     sent: tuple[str, str],
@@ -484,7 +484,7 @@ def test_soap_5_a_fault_has_its_class_whatever_the_status(
     assert sent[1] in str(caught.value)
 
 
-def test_soap_5_a_soap_12_fault_too(scripted: Callable[..., SoapConnector]) -> None:
+def test_SOAP_5_a_soap_12_fault_too(scripted: Callable[..., SoapConnector]) -> None:
     inside = (
         "<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code>"
         "<e:Reason><e:Text>unknown field</e:Text></e:Reason></e:Fault>"
@@ -494,7 +494,7 @@ def test_soap_5_a_soap_12_fault_too(scripted: Callable[..., SoapConnector]) -> N
         read(scripted(replies(500, body, "application/soap+xml")))
 
 
-def test_soap_7_a_wrong_clock_is_named_with_its_skew(
+def test_SOAP_7_a_wrong_clock_is_named_with_its_skew(
     scripted: Callable[..., SoapConnector],
 ) -> None:
     date = format_datetime(datetime.now(UTC) - timedelta(minutes=12), usegmt=True)
@@ -522,14 +522,14 @@ def test_refused_at_the_door(scripted: Callable[..., SoapConnector], status: int
         (200, "multipart/related; type=text/xml", Misconfigured),
     ],
 )
-def test_rest_20_status_and_media_type_come_before_any_xml(
+def test_REST_20_status_and_media_type_come_before_any_xml(
     scripted: Callable[..., SoapConnector], status: int, media_type: str, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
         read(scripted(replies(status, envelope("<R/>"), media_type)))
 
 
-def test_soap_10_a_doctype_is_refused(scripted: Callable[..., SoapConnector]) -> None:
+def test_SOAP_10_a_doctype_is_refused(scripted: Callable[..., SoapConnector]) -> None:
     bad = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + envelope("<R>&a;</R>")
     with pytest.raises(BatchRefused) as caught:
         read(scripted(replies(200, bad)))
@@ -543,7 +543,7 @@ def test_secrets_that_the_erp_echoes_are_not_said(scripted: Callable[..., SoapCo
     assert "***" in str(caught.value)
 
 
-def test_soap_1_bytes_that_trickle_end_at_the_timeout_too(
+def test_SOAP_1_bytes_that_trickle_end_at_the_timeout_too(
     scripted: Callable[..., SoapConnector],
 ) -> None:
     def trickle(request: BaseHTTPRequestHandler) -> None:
@@ -563,7 +563,7 @@ def test_soap_1_bytes_that_trickle_end_at_the_timeout_too(
     assert caught.value.code == "timeout"
 
 
-def test_soap_6_an_element_that_nobody_knows_does_no_harm(
+def test_SOAP_6_an_element_that_nobody_knows_does_no_harm(
     scripted: Callable[..., SoapConnector],
 ) -> None:
     inside = (

@@ -24,7 +24,7 @@ from connectors import open_connector
 from mappings.connection import Connection
 from mappings.feeds import FEEDS
 from mappings.settings import REPOSITORY
-from mappings.sources import ODataSource, SftpSource, SoapSource, Source
+from mappings.sources import ODataSource, RestSource, SftpSource, SoapSource, Source
 from mappings.spec import ErpMapping
 from sandbox.dataset import Dataset, load
 from sandbox.dataset_shape import PARENTS, SCHEMAS, key_texts
@@ -124,6 +124,8 @@ def place(source: Source) -> str:
         return source.operation
     if isinstance(source, ODataSource):
         return source.entity
+    if isinstance(source, RestSource):
+        return source.path
     return re.split(r"[\[*]", source.files)[0]
 
 

@@ -18,11 +18,14 @@ import pytest
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import Field, Part
+from portal_db.resolver import Ask, Market, resolve_for
 from sandbox.dataset import Dataset
 from sandbox.dataset import load as load_dataset
 from sandbox.dataset_shape import KEYS, REFERS, SCHEMAS
 from sync.landing import Landing
 from sync.load import Outcome
+from sync.parity import parity, side_of
+from sync.parity_reasons import CLASSES
 from tests.flows.practice import GENERATED, Practice
 
 pytestmark = [
@@ -234,3 +237,37 @@ def test_every_document_is_here_under_the_hash_of_its_bytes(nights: Nights) -> N
         assert content.startswith(b"%PDF" if form == "pdf" else b"<?xml")
         if erp == "cedar":
             assert content == (Path(folder.folder) / location.lstrip("/")).read_bytes()
+
+
+@pytest.mark.parametrize("erp", GENERATED)
+def test_parity_resolves_every_line_as_the_portal_would(nights: Nights, erp: str) -> None:
+    """The set-based way over all invoices and the portal's own statement give the same price.
+
+    The generator invoices at prices of its own, so how many lines are explained says nothing here.
+    """
+    ctx = nights.practice.ctx
+    side = side_of(ctx, erp)
+    mapping = ctx.erp(side.price_erp)
+    found = parity(ctx, erp, every_line=True)
+    assert found.lines == nights.practice.one(
+        "SELECT count(*) FROM portal.invoice_line WHERE erp = %s AND kind = 'item' "
+        "AND deleted_at IS NULL", erp,
+    )  # fmt: skip
+    assert found.lines == found.explained + found.unexplained == len(found.items) > 0
+    assert set(found.reasons) <= set(CLASSES)
+    compared = 0
+    for item in found.items:
+        market = Market(
+            side.price_erp, side.dealer_erp, item["dealer_key"], side.product_erp,
+            item["currency"], item["priced_on"], mapping.pricing,
+        )  # fmt: skip
+        ask = Ask(item["product_key"], abs(item["qty"]), item["uom"])
+        (told,) = resolve_for(nights.practice.db, market, [ask])
+        if told.status not in {"priced", "price_on_request"}:
+            continue  # an invoice may name what the portal would no longer offer
+        compared += 1
+        won = (told.won.level, told.won.header_key, told.won.min_qty) if told.won else (None,) * 3
+        assert (item["level"], item["header_key"], item["min_qty"]) == won
+        net = item["resolved_net"]
+        assert (None if net is None else abs(net)) == told.line_net
+    assert compared > len(found.items) // 2

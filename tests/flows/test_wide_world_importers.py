@@ -21,6 +21,7 @@ import pytest
 from mappings.settings import REPOSITORY
 from sandbox.dataset import load as load_dataset
 from sync.load import Outcome
+from sync.parity import parity
 from tests.flows.practice import WIDE_WORLD, Practice
 
 _SHARED = Path(os.environ.get("WAYBILL_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")
@@ -502,3 +503,46 @@ def test_every_order_line(wwi: Practice, files: Files) -> None:
             for x in files["order_lines"]
         ],
     )  # fmt: skip
+
+
+def test_parity_explains_every_line_but_those_of_the_special_deals(
+    wwi: Practice, files: Files
+) -> None:
+    """The source charged a deal's percentage of the list price instead of taking it off.
+
+    The expectation is worked out from the files: buyers of the deal's group, items of its stock
+    group, days of the deal; nothing else was invoiced at another price than the list's.
+    """
+    listed = {s["StockItemID"]: dec(s["UnitPrice"]) for s in files["stock_items"]}
+    groups = {c["CustomerID"]: c["BuyingGroupID"] for c in files["customers"]}
+    buyers = {
+        t["InvoiceID"]: groups[t["CustomerID"]]
+        for t in files["stock_item_transactions"]
+        if t["InvoiceID"] is not None
+    }
+    days = {
+        t["InvoiceID"]: t["TransactionDate"]
+        for t in files["customer_transactions"]
+        if t["TransactionTypeID"] == 1
+    }
+    in_group = {(g["StockGroupID"], g["StockItemID"]) for g in files["stock_item_stock_groups"]}
+    expected: dict[tuple[str | None, str | None], tuple[Decimal, Decimal]] = {}
+    for x in files["invoice_lines"]:
+        for deal in files["special_deals"]:
+            if (
+                buyers[x["InvoiceID"]] == deal["BuyingGroupID"]
+                and (deal["StockGroupID"], x["StockItemID"]) in in_group
+                and deal["StartDate"] <= days[x["InvoiceID"]] <= deal["EndDate"]
+            ):
+                price, off = listed[x["StockItemID"]], dec(deal["DiscountPercentage"]) / 100
+                expected[text(x["InvoiceID"]), text(x["InvoiceLineID"])] = (
+                    price * off,
+                    price * (1 - off),
+                )
+    found = parity(wwi.ctx, "wwi_soap")
+    assert (found.lines, found.explained, found.unexplained) == (228_265, 227_753, 512)
+    assert found.reasons == {"percent_charged": 512}
+    assert found.difference == {"USD": Decimal("-139028.10")}
+    assert {
+        (i["invoice_key"], i["line_no"]): (i["invoiced"], i["resolved"]) for i in found.items
+    } == expected

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -181,7 +182,7 @@ def test_the_price_echo_is_held_to_the_portals_own_price(till: Till) -> None:
     ],
 )  # fmt: skip
 def test_an_order_that_cannot_be_is_refused_with_its_reason(
-    front: Front, spoil: dict[str, object], status: int, error: str
+    front: Front, spoil: dict[str, Any], status: int, error: str
 ) -> None:
     answer = front.order("k", **spoil)
     assert (answer.status_code, answer.json()["error"]) == (status, error)

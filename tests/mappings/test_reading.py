@@ -275,7 +275,7 @@ def test_every_scalar_stays_text() -> None:
             "protocol: odta",
             [
                 (
-                    "10: feeds.credit.source: must be 'soap', 'odata', 'sftp', "
+                    "10: feeds.credit.source: must be 'soap', 'odata', 'rest', 'sftp', 'files', "
                     "not 'odta'; did you mean odata?"
                 )
             ],

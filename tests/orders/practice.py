@@ -91,7 +91,7 @@ class Practice:
             "settle_seconds": "0.05", "acknowledge_minutes": "0.002",
             "retry": {"tries": "12", "hours": "0.01", "probe_seconds": "0.2"},
         }  # fmt: skip
-        target = {"timeout_seconds": "2", **how.pop("target", {})}
+        target = {"timeout_seconds": "8", **how.pop("target", {})}
         for word in WORDS:
             if word in tree:
                 tree[word] = {**tree[word], **quick, **how}

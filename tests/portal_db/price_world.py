@@ -46,7 +46,9 @@ def dealer(
         )  # fmt: skip
 
 
-def product(connection: psycopg.Connection[Any], key: str, base: str, **units: tuple[int, int]) -> None:
+def product(
+    connection: psycopg.Connection[Any], key: str, base: str, **units: tuple[int, int]
+) -> None:
     """A product with its units beside the base one: unit → numerator, denominator."""
     insert(connection, "product", key=key, name=key, status="active", base_uom=base)
     for uom, (numerator, denominator) in units.items():
@@ -141,5 +143,6 @@ def _products_and_dealers(connection: psycopg.Connection[Any]) -> None:
     dealer(connection, "bronze_c9", {"tier": "BRONZE", "contract": "C9"})
     insert(
         connection, "catalogue_grant", key="X", dealer_scope="dealer", dealer_key="K12",
-        product_scope="product", product_key="P1", effect="deny", valid_from=date.min, dealer_erp=ERP,
+        product_scope="product", product_key="P1", effect="deny", valid_from=date.min,
+        dealer_erp=ERP,
     )  # fmt: skip

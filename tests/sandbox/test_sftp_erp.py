@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 
 from connectors.formats import read_page
-from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan
+from connectors.formats.raw import Broken, Declared, Item, RawChunk, ReadPlan
 from mappings.errors import BatchRefused, SourceChanged
 from mappings.sources.sftp import CsvFormat, SftpSource, Trailer
 from sandbox.dataset import Dataset, load
@@ -35,7 +35,7 @@ def prices(cedar: Dataset) -> bytes:
     return csv_file(layout, cedar["price"], "Europe/Istanbul")
 
 
-def read(content: bytes) -> list[RawChunk | Broken | Declared]:
+def read(content: bytes) -> list[Item]:
     trailer = Trailer(starts_with="TRL", count=2, total=3, total_of="BIRIM_FIYAT", decimal="comma")
     form = CsvFormat(kind="csv", encoding="cp1254", trailer=trailer)
     source = SftpSource(protocol="sftp", files="x", format=form)

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import event
 
 from mappings.settings import Settings
@@ -24,42 +22,7 @@ from sync.context import Context
 from sync.load import load
 from sync.pull import pull
 from sync.retry import retry_waiting
-
-
-class Killer:
-    """Counts statements; at the chosen one the process is gone, as by a power cut."""
-
-    def __init__(self, at: int, count_file: Path, *, after: bool) -> None:
-        self.at, self.after, self.count_file = at, after, count_file
-        self.statements = 0
-
-    def __enter__(self) -> None:
-        self.statements += 1
-        if self.statements == self.at and not self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def __exit__(self, *exc: object) -> None:
-        if self.statements == self.at and self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def counting(killer: Killer) -> type[psycopg.Cursor[Any]]:
-    """A cursor whose every statement passes the killer."""
-
-    class Counting(psycopg.Cursor[Any]):
-        def execute(self, *args: Any, **more: Any) -> Any:
-            with killer:
-                return super().execute(*args, **more)
-
-        def executemany(self, *args: Any, **more: Any) -> Any:
-            with killer:
-                return super().executemany(*args, **more)
-
-        def copy(self, *args: Any, **more: Any) -> Any:
-            with killer:
-                return super().copy(*args, **more)
-
-    return Counting
+from tests.sync.killer import Killer, counting
 
 
 def child(wish: dict[str, Any], count_file: Path) -> None:

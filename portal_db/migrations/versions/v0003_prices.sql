@@ -31,7 +31,8 @@ CREATE TYPE portal.price_candidate AS (
 
 -- The candidates of N products for one dealer, in one statement. The dealer's own prices come first:
 -- where one settles the question (a quote or customer price in the ordered unit, reached, without a
--- quota) the levels below are not looked up at all, unless p_all asks for everything.
+-- quota, and nothing of its own off a list price) the levels below are not looked up at all, unless
+-- p_all asks for everything.
 -- p_scopes: 'all' and what the dealer is a member of, as portal.price_scope writes it.
 -- p_upto: breaks above it are left out; NULL keeps all.
 CREATE FUNCTION portal.price_candidates(
@@ -94,7 +95,9 @@ BEGIN
         ON l.product_key = o.product_key AND l.uom = o.uom
       WHERE NOT p_all AND o.level IN ('quote', 'customer') AND o.unit_price IS NOT NULL
         AND o.min_qty <= l.qty AND o.quota_left IS NULL
-        AND NOT EXISTS (SELECT FROM rule r WHERE r.level = 'quote')
+        AND NOT EXISTS (SELECT FROM rule r WHERE r.level IN ('quote', 'customer'))
+        AND NOT EXISTS (SELECT FROM own off WHERE off.product_key = o.product_key
+                        AND (off.pct_off_list IS NOT NULL OR off.amount_off_list IS NOT NULL))
     ))
     AND portal.price_scope(p.dealer_scope, p.dealer_group_kind, p.dealer_key) = ANY (p_scopes)
     AND p.currency = p_currency AND p.valid_from <= p_day

@@ -180,6 +180,7 @@ CREATE INDEX outbox_awaits_idx ON sync.outbox (erp, next_at) WHERE awaits_answer
 CREATE INDEX outbox_dead_idx ON sync.outbox (erp, id) WHERE state = 'dead';
 CREATE INDEX outbox_lane_idx ON sync.outbox (erp, lane, id) WHERE state IN ('pending','sending','retryable');
 CREATE INDEX outbox_open_idx ON sync.outbox (erp, id) WHERE state IN ('pending','sending','retryable','uncertain');
+CREATE INDEX outbox_sending_idx ON sync.outbox (erp, lane) WHERE state = 'sending';
 CREATE INDEX outbox_subject_idx ON sync.outbox (subject, id);
 COMMENT ON TABLE sync.outbox IS 'Messages owed to ERPs, written in the transaction that made them necessary.';
 COMMENT ON COLUMN sync.outbox.reference IS 'of this message; the ERP keeps it';
@@ -324,7 +325,7 @@ DECLARE
     "sending": ["delivered", "retryable", "uncertain", "dead"],
     "retryable": ["sending", "dead", "cancelled"],
     "uncertain": ["delivered", "retryable", "dead"],
-    "dead": ["delivered", "retryable", "cancelled"],
+    "dead": ["delivered", "uncertain", "retryable", "cancelled"],
     "delivered": [], "cancelled": []}';
 BEGIN
   IF TG_OP = 'INSERT' THEN

@@ -40,7 +40,7 @@ class Found:
                 self.rows |= dict(zip(one.record_no.to_pylist(), values, strict=True))
             elif isinstance(one, Broken):
                 self.broken.append(one)
-            else:
+            elif isinstance(one, Declared):
                 self.declared.append(one)
 
 
@@ -150,6 +150,13 @@ def test_inch_mark_inside_a_field_is_text() -> None:
     assert found.rows == {1: ("1", '5" pipe'), 2: ("3", "4"), 3: ('a"b', "c;d")}
 
 
+def test_a_byte_order_mark_in_the_middle_is_text() -> None:
+    data = 'A;B;C\n\ufeff"1;2"";3\n4;5;6\n'.encode()
+    for quoted in (False, True):
+        found = Found(data, plan("A", "B", quoted_newlines=quoted))
+        assert found.rows == {1: ('\ufeff"1', '2""'), 2: ("4", "5")}
+
+
 def test_quoted_newlines_by_declaration() -> None:
     data = b'A;B\r\n1;"two\r\nlines; ""quoted"""\r\n3\r\n"4";5\r\nTRL;3;0\r\n'
     found = Found(data, plan("A", "B", quoted_newlines=True, trailer=TRAILER))
@@ -185,7 +192,14 @@ def test_last_line_needs_no_line_end() -> None:
     assert Found(b"A;B\n1;2\n3;4", plan("A", "B")).rows[2] == ("3", "4")
 
 
-@pytest.mark.parametrize("data", [b"", b"\r\n", b"A;B\n", b"A;B"])
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\x1a"])
+def test_a_file_of_nothing_is_refused(data: bytes) -> None:
+    with pytest.raises(BatchRefused) as refused:
+        Found(data, plan("A", "B"))
+    assert refused.value.code == "empty_file"
+
+
+@pytest.mark.parametrize("data", [b"A;B\n", b"A;B"])
 def test_empty_files_give_an_empty_chunk(data: bytes) -> None:
     found = Found(data, plan("A", "B"))
     assert (found.rows, found.chunks, found.first) == ({}, 1, {"price": 1})
@@ -246,19 +260,20 @@ def test_declared_code_page_decides() -> None:
 @pytest.mark.parametrize(
     ("data", "encoding", "offset"),
     [
-        (b"A;B\n1;\x81\n", "cp1254", 6),
         ("A;B\nx;ğ\n".encode("cp1254"), "utf-8", 6),
-        (b"A;B\n1;2\n" * 700_000 + b"\x9d;1\n", "cp1254", 5_600_000),
+        (b"A;B\n" + b"1;\x81\n" * 200, "cp1254", 406),
+        (b"A;B\n" + b"1;2\n" * 1_200_000 + b"\xff;1\n", "utf-8", 4_800_004),
         (b"A;B\n1;\xc3", "utf-8", 6),
+        (b"A\0;\0", "utf-16", None),  # neither byte order mark nor order
     ],
 )
 def test_bytes_the_encoding_does_not_have_refuse_with_offset(
-    data: bytes, encoding: str, offset: int
+    data: bytes, encoding: str, offset: int | None
 ) -> None:
     with pytest.raises(BatchRefused) as refused:
         Found(data, plan("A", encoding=encoding))
     assert refused.value.code == "encoding"
-    assert f"offset {offset} " in str(refused.value)
+    assert offset is None or f"offset {offset} " in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["\ufeffA;B\n1;2\n", "A;B\n" + "Öztürk;ğışçöü\n" * 3])

@@ -61,7 +61,7 @@ def refusal(text: str | bytes, plan: ReadPlan) -> str | None:
     return caught.value.code
 
 
-def test_xml_7_nil_and_absent_are_null_and_empty_is_empty() -> None:
+def test_XML_7_nil_and_absent_are_null_and_empty_is_empty() -> None:
     cells = ['<a xsi:nil="true"/>', "<a/>", "", "<a></a>", '<a xsi:nil="false"/>', "<a> </a>"]
     text = f"<L {XSI}>{''.join(f'<I>{cell}</I>' for cell in cells)}</L>"
     assert rows(text, file_plan("I", "a")) == [(None,), ("",), (None,), ("",), ("",), (" ",)]
@@ -85,7 +85,7 @@ def test_all_matches_attributes_own_text_and_depth() -> None:
     ]
 
 
-def test_xml_3_prefix_does_not_matter_the_uri_does() -> None:
+def test_XML_3_prefix_does_not_matter_the_uri_does() -> None:
     plan = file_plan("p:I", "p:a", "a", p="urn:one")
     assert rows('<q:L xmlns:q="urn:one"><q:I><q:a>1</q:a></q:I></q:L>', plan) == [("1", "1")]
     assert rows('<L xmlns="urn:one"><I><a xmlns="urn:two">2</a><a>1</a></I></L>', plan) == [
@@ -99,7 +99,7 @@ def test_undeclared_prefix_is_named() -> None:
         rows("<L/>", file_plan("I", "cbc:ID"))
 
 
-def test_xml_9_children_are_numbered_and_know_their_root() -> None:
+def test_XML_9_children_are_numbered_and_know_their_root() -> None:
     lines = ChildPlan("line", "Ls/Ln", ("n", "@k"))
     plan = file_plan("I", "id", children=(lines, ChildPlan("self", ".", ("id",))))
     text = (
@@ -154,7 +154,7 @@ def test_comments_cdata_and_character_references_keep_the_whole_text() -> None:
     assert rows(text, file_plan("I", "a")) == [("1234<5.&6",)]
 
 
-def test_xml_2_a_doctype_is_refused_and_nothing_is_expanded() -> None:
+def test_XML_2_a_doctype_is_refused_and_nothing_is_expanded() -> None:
     bomb = '<!DOCTYPE L [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><L><I><a>&b;</a></I></L>'
     assert refusal(bomb, file_plan("I", "a")) == "doctype"
     assert (
@@ -163,7 +163,7 @@ def test_xml_2_a_doctype_is_refused_and_nothing_is_expanded() -> None:
     assert refusal("<!DOCTYPE L><L/>", file_plan(".", "a")) == "doctype"
 
 
-def test_xml_5_truncated_anywhere_is_refused() -> None:
+def test_XML_5_truncated_anywhere_is_refused() -> None:
     text = (
         '<?xml version="1.0"?><L x="1"><!-- c --><I><a>1 &amp; 2</a></I>\n'
         "<I><a><![CDATA[2]]></a></I></L>"
@@ -176,7 +176,7 @@ def test_nothing_at_all_is_truncated() -> None:
     assert refusal(b"", file_plan("I", "a")) == "truncated"
 
 
-def test_xml_1_other_bytes_than_declared_are_refused() -> None:
+def test_XML_1_other_bytes_than_declared_are_refused() -> None:
     text = '<?xml version="1.0" encoding="UTF-8"?><L><I><a>Çağ</a></I></L>'
     assert refusal(text.encode("cp1254"), file_plan("I", "a")) == "encoding"
     honest = text.replace("UTF-8", "windows-1254").encode("cp1254")
@@ -184,18 +184,18 @@ def test_xml_1_other_bytes_than_declared_are_refused() -> None:
 
 
 @pytest.mark.parametrize("bad", ["<a>&#x1F;</a>", "<a>A & B</a>", "<a></b>"])
-def test_xml_6_malformed_is_refused_with_its_place(bad: str) -> None:
+def test_XML_6_malformed_is_refused_with_its_place(bad: str) -> None:
     with pytest.raises(BatchRefused, match="line 2, column") as caught:
         chunks(f"<L>\n<I>{bad}</I></L>", file_plan("I", "a"))
     assert caught.value.code == "malformed"
 
 
-def test_soap_3_an_endless_record_is_too_large() -> None:
+def test_SOAP_3_an_endless_record_is_too_large() -> None:
     long_text = "x" * (RECORD_BYTES + 100_000)
     assert refusal(f"<L><I><a>{long_text}</a></I></L>", file_plan("I", "a")) == "too_large"
 
 
-def test_a_long_text_comes_whole() -> None:
+def test_SOAP_3_a_long_text_comes_whole() -> None:
     long_text = "0123456789" * 1_200_000
     assert rows(f"<L><I><a>{long_text}</a></I></L>", file_plan("I", "a")) == [(long_text,)]
 

@@ -1,0 +1,140 @@
+"""An ERP's first price list: its partition is built aside, and attached in the run's transaction.
+
+Rows are written once, its keys are sorted once, and no reader notices. What the ordinary way finds
+by comparing with the portal holds by itself: every row is new. Must not judge, and must not be
+used where the portal holds a row of that ERP.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.errors import LockNotAvailable, UniqueViolation
+
+from mappings.vocabulary import Part
+from portal_db.identifiers import digits
+from portal_db.schema import PORTAL, spaces
+from portal_db.staging import Staging
+
+PART = "price"
+"""The one table that has a partition for each ERP."""
+
+_LOCK_TRIES = 5
+
+
+def is_first(connection: psycopg.Connection[Any], erp: LiteralString) -> bool:
+    """Has this ERP no partition of prices yet?"""
+    row = connection.execute("SELECT to_regclass(%s) IS NULL", (f"portal.{PART}_{erp}",)).fetchone()
+    return bool(row and row[0])
+
+
+def finish(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime) -> bool:
+    """Make the staged table what a partition must be; False where a key comes twice.
+
+    Constants become defaults that are not stored in each row. The table is scanned once for its
+    constraints and sorted once for its key, while nobody can see it.
+    """
+    table = staging.table(part.name)
+    columns: list[tuple[str, str, object]] = [("erp", "text", staging.erp)]
+    columns += [
+        (f"{space}_erp", "text", staging.refers.get(space, staging.erp)) for space in spaces(part)
+    ]
+    columns += [("batch_id", "bigint", batch_id), ("as_of", "timestamptz", observed_at)]
+    changes = [
+        sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(
+            sql.Identifier(name), sql.SQL(kind), sql.Literal(value)
+        )  # pyright: ignore[reportArgumentType]
+        for name, kind, value in columns
+    ]
+    changes += [
+        sql.SQL("ADD COLUMN deleted_at timestamptz"),
+        sql.SQL("ADD COLUMN stale_since timestamptz"),
+    ]
+    connection = staging.connection
+    connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(changes)))
+    here = {"erp", *(name for name, _, _ in columns)}
+    needed = [
+        sql.SQL("ALTER COLUMN {} SET NOT NULL").format(sql.Identifier(column.name))
+        for column in PORTAL[part.name].columns
+        if not column.nullable and column.name not in {*here, "row_hash", "record_no"}
+    ]
+    check = sql.SQL("ADD CHECK (erp = {})").format(sql.Literal(staging.erp))
+    connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list([*needed, check])))
+    keys = sql.SQL(", ").join(sql.Identifier(name) for name in ("erp", *part.key))
+    try:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(
+                sql.SQL(table), sql.Identifier(f"{part.name}_{staging.erp}_pkey"), keys
+            )
+        )
+    except UniqueViolation:
+        return False
+    _other_indexes(staging, part)
+    connection.execute(f"ANALYZE {table}")
+    return True
+
+
+def attach(staging: Staging, part: Part) -> None:
+    """The staged table becomes the ERP's partition, in the caller's transaction.
+
+    Readers and writers of other ERPs' prices are not locked out: attaching waits for nobody but
+    another attach or a vacuum, shortly, and again.
+    """
+    table = staging.table(part.name)
+    defaults = ("erp", *(f"{space}_erp" for space in spaces(part)), "batch_id", "as_of")
+    connection = staging.connection
+    dropped = ", ".join(f"DROP COLUMN {name}" for name in ("root_no", "deleted", "version"))
+    connection.execute(f"DROP VIEW {staging.table(part.name, '_delta')}")
+    connection.execute(f"ALTER TABLE {table} RENAME COLUMN raw_hash TO row_hash")
+    connection.execute(f"ALTER TABLE {table} {dropped}")
+    forgotten = [
+        sql.SQL("ALTER COLUMN {} DROP DEFAULT").format(sql.Identifier(name)) for name in defaults
+    ]
+    connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(forgotten)))
+    for tries_left in range(_LOCK_TRIES - 1, -1, -1):
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '2s'")
+                connection.execute(
+                    "SELECT portal.attach_price_partition(%s::bigint, %s::text)",
+                    (staging.run_id, staging.erp),
+                )
+        except LockNotAvailable:
+            if not tries_left:
+                raise
+        else:
+            break
+    connection.execute("SET LOCAL lock_timeout = '30s'")
+    staging.given_away(part)
+
+
+def view_as_delta(staging: Staging, part: Part) -> None:
+    """Every staged row is an insert: what reads the delta reads that."""
+    keys = ", ".join(part.key)
+    staging.connection.execute(
+        f"CREATE VIEW {staging.table(part.name, '_delta')} AS SELECT 'I'::text AS op, "
+        f"false AS existed, record_no, raw_hash, {keys} FROM {staging.table(part.name)}"
+    )
+
+
+def _other_indexes(staging: Staging, part: Part) -> None:
+    """What else the parent is indexed by: else attaching would build it under its lock."""
+    rows = staging.connection.execute(
+        "SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i "
+        "JOIN pg_class c ON c.oid = i.indexrelid "
+        "WHERE i.indrelid = %s::regclass AND NOT i.indisprimary",
+        (f"portal.{part.name}",),
+    ).fetchall()
+    for definition, name in rows:
+        head, _, rest = str(definition).partition(f" ON ONLY portal.{part.name} ")
+        unique = "UNIQUE " if head.startswith("CREATE UNIQUE") else ""
+        own = f"run_{digits(staging.run_id)}_{name}"[:63]
+        statement = f"CREATE {unique}INDEX {own} ON {staging.table(part.name)} {rest}"
+        staging.connection.execute(sql.SQL(statement))  # pyright: ignore[reportArgumentType]  PostgreSQL's own text
+
+
+def _list(pieces: list[Any]) -> sql.Composed:
+    return sql.SQL(", ").join(pieces)

@@ -1,0 +1,52 @@
+"""What a load of unknown records alone must know of the portal's other rows.
+
+Skipped records are those of live rows that are not in `_gone`. Reads `portal`, writes only to this
+run's staging tables.
+"""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from mappings.vocabulary import Part
+from portal_db.staging import Staging
+
+
+def add_stale(staging: Staging, part: Part) -> None:
+    """Live rows whose last record was refused are no skipped record's: they may have vanished."""
+    keys = ", ".join(part.key)
+    gone = staging.table(part.name, "_gone")
+    staging.connection.execute(
+        f"INSERT INTO {gone} ({keys}) SELECT {keys} FROM portal.{part.name} "
+        f"WHERE erp = '{staging.erp}' AND stale_since IS NOT NULL AND deleted_at IS NULL"
+    )
+    staging.connection.execute(f"ANALYZE {gone}")
+
+
+def meets_skipped(staging: Staging, part: Part) -> bool:
+    """Does a staged or refused record have the key of a skipped one? Then all must be compared."""
+    keys = ", ".join(part.key)
+    gone = staging.table(part.name, "_gone")
+    same = _on(part, "g", "s")
+    live = _on(part, "t", "s")
+    row = staging.connection.execute(
+        f"SELECT EXISTS (SELECT FROM (SELECT {keys} FROM {staging.table(part.name)} "
+        f"UNION ALL SELECT {keys} FROM {staging.table(part.name, '_failed')}) s "
+        f"JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {live} "
+        f"AND t.deleted_at IS NULL WHERE NOT EXISTS (SELECT FROM {gone} g WHERE {same}))"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def touched(staging: Staging, part: Part) -> LiteralString:
+    """SQL: the keys that this load can change, each once."""
+    keys = ", ".join(part.key)
+    return (
+        f"SELECT {keys} FROM {staging.table(part.name, '_gone')} "
+        f"UNION SELECT {keys} FROM {staging.table(part.name)}"
+    )
+
+
+def _on(part: Part, left: LiteralString, right: LiteralString) -> LiteralString:
+    pairs: list[LiteralString] = [f"{left}.{k} = {right}.{k}" for k in part.key]
+    return " AND ".join(pairs)

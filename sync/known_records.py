@@ -1,0 +1,289 @@
+"""Which records of a landed batch does the portal hold already, byte for byte? Those are skipped.
+
+Only where nothing could end differently: the index of records is that of the last applied batch,
+under the same fingerprint, and nothing else wrote since. Any doubt means that everything is
+compared. Must not judge a record or write to the database.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from connectors.formats import read_page
+from connectors.formats.csv_lines import Chosen, Frame, NotLineByLine, form_of, record_lines
+from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan
+from mappings.sources.sftp import CsvFormat
+from mappings.spec import FeedMapping
+from mappings.vocabulary import Feed
+from portal_db.ledger import Batch, PageRow, changed_since, read_batch, read_cursor, read_pages
+from portal_db.quarantine import open_items_of_others
+from sync.context import Context
+from sync.record_index import Binding, Doubt, Gathered, RecordIndex, digests
+from sync.sources import readings, supplied
+
+
+@dataclass(slots=True)
+class Known:
+    """What comparing a batch with the index found."""
+
+    plan: ReadPlan
+    pages: dict[int, tuple[int, int]]
+    """Page → (first record_no, records)."""
+    frames: dict[int, Frame]
+    unknown: np.ndarray
+    """Numbers of the records to read, ascending."""
+    gone: np.ndarray
+    """Numbers, in the old batch, of the records that did not come again."""
+    old: Batch
+    skipped: int
+    """Records that the portal holds, each counted once."""
+    repeated: int
+    """Further copies of those."""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """All lines of a batch, gathered."""
+
+    gathered: Gathered
+    pages: dict[int, tuple[int, int]] = field(default_factory=dict)
+    frames: dict[int, Frame] = field(default_factory=dict)
+
+    @property
+    def header(self) -> str:
+        """The one header of all pages. Raises Doubt where they have several."""
+        found = {frame.header for frame in self.frames.values()}
+        if len(found) > 1:
+            raise Doubt
+        return found.pop().hex() if found else ""
+
+
+class KnownRecords:
+    """The index of one feed for one load: compared with before it, replaced after it."""
+
+    def __init__(self, ctx: Context, batch: Batch, plan: ReadPlan, form: CsvFormat) -> None:
+        self._ctx = ctx
+        self._batch = batch
+        self._plan = plan
+        self._form = form
+        self._index = RecordIndex(ctx.settings.home, batch.erp, batch.feed, batch.scope_key)
+        self._header: str | None = None
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def of(
+        cls, ctx: Context, batch: Batch, feed: Feed, mapping: FeedMapping
+    ) -> KnownRecords | None:
+        """None where records of this feed are not told apart by their bytes alone.
+
+        One part from one source, complete extracts of the whole feed, no tombstones: then a
+        record's fate depends on its own bytes, its key and what it names.
+        """
+        sources = readings(feed, mapping)
+        parts = supplied(feed, mapping)
+        if (
+            len(sources) != 1
+            or set(parts) != {feed.main}
+            or parts[feed.main].deleted is not None
+            or not batch.complete
+            or batch.mode != "snapshot"
+            or mapping.mode != "snapshot"
+            or batch.scope is not None
+        ):
+            return None
+        form = form_of(sources[0].plan)
+        return None if form is None else cls(ctx, batch, sources[0].plan, form)
+
+    def compare(
+        self, connection: psycopg.Connection[Any], pages: list[PageRow], fingerprint: str
+    ) -> Known | None:
+        """Hold the batch against the index; None where the index says nothing."""
+        binding = self._index.binding()
+        old = None if binding is None else self._valid(connection, binding, fingerprint)
+        if binding is None or old is None:
+            return None
+        try:
+            lines = self._gather(pages)
+            if lines.header != binding.header:
+                return None
+            found = self._index.compare(lines.gathered, binding)
+            self._header = lines.header
+        except (Doubt, NotLineByLine, OSError):
+            return None
+        return Known(
+            self._plan,
+            lines.pages,
+            lines.frames,
+            found.unknown,
+            found.gone,
+            old,
+            found.known,
+            found.repeated,
+        )
+
+    def _valid(
+        self, connection: psycopg.Connection[Any], binding: Binding, fingerprint: str
+    ) -> Batch | None:
+        """The batch of the index, if the portal is as its run left it."""
+        batch = self._batch
+        cursor = read_cursor(connection, batch.erp, batch.feed, batch.scope_key)
+        if (cursor.batch_id, cursor.run_id) != (binding.batch_id, binding.run_id):
+            return None
+        if binding.fingerprint != fingerprint or binding.batch_id >= batch.id:
+            return None
+        old = read_batch(connection, binding.batch_id)
+        if old is None or old.content_sha256 != binding.content_sha256 or old.scope is not None:
+            return None
+        if changed_since(connection, batch.erp, batch.feed, binding.run_id):
+            return None
+        if open_items_of_others(connection, batch.erp, batch.feed, binding.batch_id):
+            return None
+        return old
+
+    def prepare(self, pages: list[PageRow]) -> None:
+        """Begin to read the digests of a batch that is loaded the long way, in the background."""
+
+        def work() -> None:
+            try:
+                lines = self._gather(pages)
+                header = lines.header
+                self._index.prepare(lines.gathered)
+                self._header = header
+            except Exception:  # noqa: BLE001  a cache: without it the next load compares everything
+                self._header = None
+
+        self._header = None
+        self._thread = threading.Thread(target=work, name="record-index", daemon=True)
+        self._thread.start()
+
+    def remember(self, run_id: int, fingerprint: str, refused: set[int]) -> None:
+        """The batch is applied: what it holds, but for `refused`, is known from now on."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        batch = self._batch
+        if self._header is None:
+            self._index.forget()
+            return
+        bound = Binding(
+            batch.id, run_id, batch.content_sha256 or "", fingerprint, self._header, records=0
+        )
+        try:
+            self._index.replace(bound, refused)
+        except OSError:
+            self._index.forget()
+
+    def confirm(self, run_id: int) -> None:
+        """The same bytes were applied again."""
+        binding = self._index.binding()
+        if binding is not None and binding.content_sha256 == self._batch.content_sha256:
+            self._index.rebind(binding, batch_id=self._batch.id, run_id=run_id)
+
+    def close(self) -> None:
+        """Leave nothing that a load did not finish."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._index.clear_waiting()
+
+    def _gather(self, pages: list[PageRow]) -> _Lines:
+        """Read every page once. Raises NotLineByLine, Misconfigured (`evidence`)."""
+        found = _Lines(self._index.gather(sum(page.bytes for page in pages)))
+        number = 1
+        for page in pages:
+            first, frame = number, Frame()
+            folder = self._batch.landing or ""
+            with self._ctx.landing.open_page(folder, page.file, page.sha256) as content:
+                for lines in record_lines(content, self._form, frame):
+                    if lines:
+                        found.gathered.add(digests(lines, number))
+                        number += len(lines)
+            found.pages[page.page] = (first, number - first)
+            found.frames[page.page] = frame
+        return found
+
+
+def read_unknown(
+    ctx: Context, batch: Batch, pages: list[PageRow], known: Known
+) -> Iterator[RawChunk | Broken | Declared]:
+    """The unknown records of a batch through their format's own reader, with their own numbers.
+
+    Raises NotLineByLine where the reader counts otherwise.
+    """
+    for page in pages:
+        first, count = known.pages[page.page]
+        yield from _chosen(ctx, batch, page, known.plan, known.unknown, (first, count), known)
+
+
+def read_gone(ctx: Context, known: Known, pages: list[PageRow]) -> Iterator[RawChunk]:
+    """The records of the old batch that did not come again, as they were landed then."""
+    for page in pages:
+        if page.first_record_no is None or page.records is None:
+            raise NotLineByLine
+        place = (page.first_record_no, page.records)
+        for one in _chosen(ctx, known.old, page, known.plan, known.gone, place, None):
+            if isinstance(one, Broken):
+                raise NotLineByLine
+            if isinstance(one, RawChunk):
+                yield one
+
+
+def old_pages(connection: psycopg.Connection[Any], known: Known) -> list[PageRow]:
+    """The pages of the batch that the index speaks for."""
+    return [page for page in read_pages(connection, known.old.id) if page.part == known.plan.part]
+
+
+def _chosen(
+    ctx: Context,
+    batch: Batch,
+    page: PageRow,
+    plan: ReadPlan,
+    wanted: np.ndarray,
+    place: tuple[int, int],
+    known: Known | None,
+) -> Iterator[RawChunk | Broken | Declared]:
+    first, count = place
+    low, high = np.searchsorted(wanted, [first, first + count])
+    numbers = wanted[low:high]
+    form = form_of(plan)
+    if form is None:
+        raise NotLineByLine
+    if not len(numbers):
+        if known is not None:  # what stands around the records is read all the same
+            frame = known.frames[page.page]
+            text = b"\n".join(part for part in (frame.header, frame.trailer) if part) + b"\n"
+            yield from _renumbered(io.BytesIO(text), plan, page, numbers)
+        return
+    with ctx.landing.open_page(batch.landing or "", page.file) as content:
+        chosen = cast("BinaryIO", io.BufferedReader(Chosen(content, form, numbers - first)))
+        yield from _renumbered(chosen, plan, page, numbers)
+
+
+def _renumbered(
+    content: BinaryIO, plan: ReadPlan, page: PageRow, numbers: np.ndarray
+) -> Iterator[RawChunk | Broken | Declared]:
+    counter = {plan.part: 1}
+    for one in read_page(content, plan, page.page, counter):
+        if isinstance(one, RawChunk):
+            places = one.record_no.to_numpy() - 1
+            if len(places) and places[-1] >= len(numbers):
+                raise NotLineByLine
+            own = pa.array(numbers[places], pa.int64())
+            yield RawChunk(one.part, one.page, one.columns, own)
+        elif isinstance(one, Broken):
+            if one.record_no > len(numbers):
+                raise NotLineByLine
+            number = int(numbers[one.record_no - 1])
+            yield Broken(one.part, one.page, number, one.code, one.says, one.raw)
+        else:
+            yield one
+    if counter[plan.part] - 1 != len(numbers):
+        raise NotLineByLine

@@ -1,0 +1,304 @@
+"""Digests of the records of one applied batch, on disk: which raw records the portal knows.
+
+One sorted file of (128-bit digest, record number) per feed, cut into ranges of the digest so that
+any size is compared in bounded memory. It is a cache bound to one applied batch: where it is lost,
+damaged or of another batch the load compares everything. Must not know a format or a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xxhash
+
+RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("no", "<u4")])
+"""One record: xxh3-128 of its bytes as two halves, and its number in the batch, from 1."""
+
+_RANGE_BYTES = 64 * 1024 * 1024
+_FLUSH_RECORDS = 250_000
+_MOST_REFUSED = 100_000
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What the index speaks for; where any of it differs from the database it says nothing."""
+
+    batch_id: int
+    run_id: int
+    content_sha256: str
+    fingerprint: str
+    header: str
+    records: int
+    sha256: str = ""
+    refused: tuple[int, ...] = field(default=())
+    """Numbers of records that were not accepted: they are not known."""
+
+
+class Doubt(Exception):
+    """The index cannot tell; the load compares everything."""
+
+
+def digests(lines: list[bytes], first: int) -> np.ndarray:
+    """The RECORDs of some lines, numbered from `first`."""
+    found = np.empty(len(lines), RECORD)
+    halves = np.frombuffer(b"".join(map(xxhash.xxh3_128_digest, lines)), ">u8")
+    found["high"], found["low"] = halves[0::2], halves[1::2]
+    found["no"] = np.arange(first, first + len(lines), dtype=np.uint32)
+    return found
+
+
+def ranges_for(total_bytes: int) -> int:
+    """Into how many ranges a batch of so many bytes is cut: a power of two."""
+    return 1 << max(0, (max(total_bytes, 1) - 1) // _RANGE_BYTES).bit_length()
+
+
+class Gathered:
+    """The digests of a new batch, thrown into ranges; on disk where they are many."""
+
+    def __init__(self, folder: Path, ranges: int) -> None:
+        self._folder = folder
+        self.ranges = ranges
+        self.records = 0
+        self._waiting: list[list[np.ndarray]] = [[] for _ in range(ranges)]
+        self._count = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, found: np.ndarray) -> None:
+        """Take in the digests of some records."""
+        self.records += len(found)
+        self._count += len(found)
+        if self.ranges == 1:
+            self._waiting[0].append(found)
+            return
+        shift = np.uint64(64 - (self.ranges - 1).bit_length())
+        place = (found["high"] >> shift).astype(np.uint8)
+        found = found[np.argsort(place, kind="stable")]
+        edges = np.searchsorted(np.sort(place), np.arange(self.ranges + 1))
+        for number in range(self.ranges):
+            self._waiting[number].append(found[edges[number] : edges[number + 1]].copy())
+        if self._count >= _FLUSH_RECORDS:
+            self._flush()
+
+    def sorted_ranges(self) -> Iterator[np.ndarray]:
+        """Each range in order of digest (equal ones in order of number), lowest range first."""
+        for number in range(self.ranges):
+            pieces = list(self._waiting[number])
+            path = self._path(number)
+            if path.exists():
+                pieces.insert(0, np.fromfile(path, RECORD))
+                path.unlink()
+            self._waiting[number] = []
+            found = np.concatenate(pieces) if pieces else np.empty(0, RECORD)
+            yield _in_order(found)
+
+    def _flush(self) -> None:
+        for number, waiting in enumerate(self._waiting):
+            if waiting:
+                with self._path(number).open("ab") as file:
+                    for one in waiting:
+                        file.write(one.tobytes())
+                self._waiting[number] = []
+        self._count = 0
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"range_{number:04}"
+
+
+@dataclass(slots=True)
+class Differences:
+    """A batch beside the index. Numbers ascend."""
+
+    unknown: np.ndarray
+    """Records whose bytes the index does not hold."""
+    gone: np.ndarray
+    """Records of the index (numbers of the old batch) that did not come."""
+    known: int = 0
+    """Records that the index holds, each counted once."""
+    repeated: int = 0
+    """Further copies of known records."""
+
+
+class RecordIndex:
+    """The index of one feed: opened for a load, replaced after it."""
+
+    def __init__(self, home: Path, erp: str, feed: str, scope_key: str) -> None:
+        scope = hashlib.sha256(scope_key.encode()).hexdigest()[:12]
+        self._folder = home / "cache" / "records" / erp / f"{feed}-{scope}"
+
+    def binding(self) -> Binding | None:
+        """What the index on disk speaks for; None where there is none that can be read."""
+        try:
+            found = json.loads((self._folder / "index.json").read_text(encoding="utf-8"))
+            if found.pop("version") != _VERSION:
+                return None
+            found["refused"] = tuple(found["refused"])
+            binding = Binding(**found)
+            size = (self._folder / "records").stat().st_size
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return binding if size == binding.records * RECORD.itemsize else None
+
+    def gather(self, total_bytes: int) -> Gathered:
+        """An empty collection for a new batch."""
+        self.clear_waiting()
+        return Gathered(self._folder / "waiting", ranges_for(total_bytes))
+
+    def compare(self, batch: Gathered, binding: Binding) -> Differences:
+        """Hold a batch against the index, and write what will be its successor.
+
+        Raises Doubt where the index is damaged, or two records share half a digest.
+        """
+        unknown: list[np.ndarray] = []
+        gone: list[np.ndarray] = []
+        found = Differences(np.empty(0, np.int64), np.empty(0, np.int64))
+        refused = np.array(binding.refused, np.uint32)
+        digest = hashlib.sha256()
+        with (self._folder / "records").open("rb") as file, self._successor() as target:
+            old = _Slices(file, binding.records, batch.ranges)
+            for number, new in enumerate(batch.sorted_ranges()):
+                before = old.take(number, digest)
+                if len(refused):
+                    before = before[~np.isin(before["no"], refused)]
+                unique, repeated = _unique(new)
+                seen, met = _match(before, unique)
+                unknown.append(unique["no"][~met])
+                gone.append(before["no"][~seen])
+                found.known += int(met.sum())
+                if len(repeated):
+                    place = np.searchsorted(unique["high"], repeated["high"])
+                    of_known = met[place]
+                    found.repeated += int(of_known.sum())
+                    unknown.append(repeated["no"][~of_known])
+                unique.tofile(target)
+        if digest.hexdigest() != binding.sha256:
+            raise Doubt
+        found.unknown = np.sort(np.concatenate(unknown)).astype(np.int64)
+        found.gone = np.sort(np.concatenate(gone)).astype(np.int64)
+        return found
+
+    def prepare(self, batch: Gathered) -> None:
+        """Write a batch as successor without comparing. Raises Doubt as `compare` does."""
+        with self._successor() as target:
+            for new in batch.sorted_ranges():
+                unique, _ = _unique(new)
+                unique.tofile(target)
+
+    def replace(self, binding: Binding, refused: Iterable[int]) -> None:
+        """The batch is applied: its digests are the index from now on.
+
+        `refused`: numbers of records that were not accepted.
+        """
+        successor = self._folder / "waiting" / "records"
+        numbers = tuple(sorted(refused))
+        if not successor.exists() or len(numbers) > _MOST_REFUSED:
+            self.forget()
+            return
+        (self._folder / "index.json").unlink(missing_ok=True)  # never an old name on new digests
+        records = successor.stat().st_size // RECORD.itemsize
+        successor.replace(self._folder / "records")
+        with (self._folder / "records").open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        bound = asdict(binding) | {"records": records, "sha256": sha256, "refused": numbers}
+        self._write(bound)
+        self.clear_waiting()
+
+    def rebind(self, binding: Binding, *, batch_id: int, run_id: int) -> None:
+        """The same bytes were applied again: the index speaks for the newer batch."""
+        self._write(asdict(binding) | {"batch_id": batch_id, "run_id": run_id})
+
+    def forget(self) -> None:
+        """Drop everything: the next load compares everything."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def clear_waiting(self) -> None:
+        """Drop what a load left that did not come to its end."""
+        shutil.rmtree(self._folder / "waiting", ignore_errors=True)
+
+    def _successor(self):  # noqa: ANN202  an open file
+        waiting = self._folder / "waiting"
+        waiting.mkdir(parents=True, exist_ok=True)
+        return (waiting / "records").open("wb")
+
+    def _write(self, bound: dict[str, object]) -> None:
+        text = json.dumps({"version": _VERSION, **bound})
+        waiting = self._folder / "index.json.new"
+        waiting.write_text(text, encoding="utf-8")
+        waiting.replace(self._folder / "index.json")
+
+
+class _Slices:
+    """The old records range by range, read once from the front to the end."""
+
+    def __init__(self, file, records: int, ranges: int) -> None:  # noqa: ANN001  an open file
+        self._file = file
+        self._left = records
+        self._ranges = ranges
+        self._rest = np.empty(0, RECORD)
+
+    def take(self, number: int, digest) -> np.ndarray:  # noqa: ANN001  a running sha256
+        """The records of one range; ranges are taken in order. Raises Doubt."""
+        last = number == self._ranges - 1
+        limit = np.uint64(0) if last else np.uint64((number + 1) * (2**64 // self._ranges))
+        pieces = [self._rest]
+        while self._left and (last or not len(pieces[-1]) or pieces[-1]["high"][-1] < limit):
+            raw = self._file.read(min(self._left, _FLUSH_RECORDS) * RECORD.itemsize)
+            if not raw or len(raw) % RECORD.itemsize:
+                raise Doubt
+            digest.update(raw)
+            pieces.append(np.frombuffer(raw, RECORD))
+            self._left -= len(pieces[-1])
+        found = np.concatenate(pieces)
+        cut = len(found) if last else int(np.searchsorted(found["high"], limit))
+        self._rest = found[cut:].copy()
+        return found[:cut]
+
+
+def _in_order(found: np.ndarray) -> np.ndarray:
+    order = np.argsort(found["high"])
+    found = found[order]
+    same = found["high"][1:] == found["high"][:-1]
+    if same.any():  # equal digests in the order in which their records came
+        found = found[np.lexsort((found["no"], found["low"], found["high"]))]
+    return found
+
+
+def _unique(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the first record of each digest, further copies). Raises Doubt for half a match."""
+    if len(found) < 2:  # noqa: PLR2004  one record repeats nothing
+        return found, found[:0]
+    high, low = found["high"], found["low"]
+    again = np.zeros(len(found), bool)
+    again[1:] = high[1:] == high[:-1]
+    if not again.any():
+        return found, found[:0]
+    if (low[1:] != low[:-1])[again[1:]].any():
+        raise Doubt
+    return found[~again], found[again]
+
+
+def _match(old: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(which old ones came, which new ones are known). Both unique. Raises Doubt."""
+    if len(old) == len(new) and np.array_equal(old["high"], new["high"]):
+        if not np.array_equal(old["low"], new["low"]):
+            raise Doubt
+        every = np.ones(len(old), bool)
+        return every, every
+    seen, met = np.zeros(len(old), bool), np.zeros(len(new), bool)
+    if not len(old) or not len(new):
+        return seen, met
+    high = np.ascontiguousarray(old["high"])
+    place = np.searchsorted(high, np.ascontiguousarray(new["high"]))
+    inside = place < len(high)
+    place[~inside] = 0
+    met = inside & (high[place] == new["high"])
+    if (old["low"][place[met]] != new["low"][met]).any():
+        raise Doubt
+    seen[place[met]] = True
+    return seen, met
