@@ -27,7 +27,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags import pages
+from dags import alarms, pages
 from dags.retries import LONGEST_DELAY, RETRIES, RETRY_DELAY, ByErrorClass
 from mappings.errors import Misconfigured, NotNow
 from mappings.feeds import FEEDS
@@ -44,6 +44,7 @@ _PATIENT: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": LONGEST_DELAY,
     "retry_policy": ByErrorClass(),
+    "on_failure_callback": alarms.task_failed,
 }
 
 
@@ -63,6 +64,7 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
         default_args={"owner": erp.owner, **_PATIENT},
         tags=pages.tags(erp.erp, feed_name, mapping),
         doc_md=pages.feed_page(erp, feed_name),
+        deadline=alarms.deadline(pages.dag_id(erp.erp, feed_name), feed),
     ) as dag:
         # here each call stands for the value that it will return
         loaded = load(pull(erp.erp, feed_name))  # pyright: ignore[reportArgumentType]
@@ -97,6 +99,7 @@ def broken_dag(name: str, error: Misconfigured) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        default_args={"on_failure_callback": alarms.task_failed},
         tags=[name, "broken"],
         doc_md=pages.broken_page(name, error),
     ) as dag:
@@ -168,6 +171,9 @@ def load(batch_id: int) -> dict[str, Any]:
         _skip(str(reason))
     for stop in outcome.stops:
         log.warning("held by guard %s: %s", stop.get("guard"), stop.get("says"))
+    if outcome.state == "held":
+        says = "; ".join(str(stop.get("says")) for stop in outcome.stops)
+        alarms.held(_dag_id(), outcome.run_id, says)
     return {"run_id": outcome.run_id, "state": outcome.state}
 
 
@@ -181,15 +187,15 @@ def reconcile(loaded: dict[str, Any]) -> None:
     run_id = int(loaded["run_id"])
     if loaded["state"] == "held":
         _skip(f"run {run_id} is held: `waybill run {run_id}` says why")
-    # every running task has its DAG
-    dag = get_current_context()["dag"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-    erp, feed = dag.dag_id.removesuffix("__sweep").rsplit("__", 1)
+    dag_id = _dag_id()
+    erp, feed = dag_id.removesuffix("__sweep").rsplit("__", 1)
     with Context.open(Settings.read()) as context:
         for row in reconcile_run(context, run_id):
             if row["agrees"] is False:
                 log.warning("totals do not agree: %s", row["says"])
         for outcome in retry_waiting(context, erp, feed):
             log.info("run %s retried records that waited: %s", outcome.run_id, outcome.counts)
+    alarms.all_well(dag_id)
 
 
 @task(retries=0, execution_timeout=timedelta(minutes=1))
@@ -198,6 +204,12 @@ def read_the_mapping(name: str) -> None:
     found = read_mappings(Settings.read().mappings)
     if name in found.broken:
         raise found.broken[name]
+
+
+def _dag_id() -> str:
+    """Every running task has its DAG."""
+    dag = get_current_context()["dag"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    return str(dag.dag_id)
 
 
 def _skip(reason: str) -> NoReturn:
