@@ -18,9 +18,9 @@ def main() -> None:
 
 
 def _dlt(url: str, file: str, schema: str, mode: str) -> None:
-    import dlt  # noqa: PLC0415  in the peer's environment
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.csv as pa_csv  # noqa: PLC0415
+    import dlt
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
 
     os.environ["NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID"] = "false"
     types = {

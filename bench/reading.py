@@ -128,7 +128,7 @@ class Reading:
         self._folder = folder
         self._seconds = seconds
         self._db = psycopg.connect(url, autocommit=True)
-        draw = random.Random(7)  # noqa: S311  the same baskets in every run
+        draw = random.Random(7)
         self._small = [self._basket(draw, 50) for _ in range(BASKETS)]
         self._large = [self._basket(draw, 2000) for _ in range(5)]
 
@@ -259,7 +259,7 @@ class Reading:
                 files += ["-f", str(path)]
             log = f"{folder}/log"
             setup = {"PGOPTIONS": "-c app.dealer=1 -c role=waybill_portal_app"}
-            environment = {**os.environ, **(setup if text is portal else {})}  # noqa: TID251
+            environment = {**os.environ, **(setup if text is portal else {})}
             command = [program, "-n", "-M", "prepared", "-c", "1", "-T", f"{seconds:g}", "-l"]
             done = subprocess.run(
                 [*command, "--log-prefix", log, *files, self._url],
