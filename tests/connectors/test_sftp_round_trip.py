@@ -14,7 +14,7 @@ import pytest
 
 from connectors.formats import locate, read_page
 from connectors.formats.gathering import gathered
-from connectors.formats.raw import Broken, ChildPlan, Declared, RawChunk, ReadPlan
+from connectors.formats.raw import Broken, ChildPlan, Declared, Item, RawChunk, ReadPlan
 from connectors.sftp import SftpConnector
 from mappings.connection import Connection
 from mappings.feeds import FEEDS, PARTS
@@ -64,6 +64,7 @@ class Came:
                     if isinstance(chunk, Declared):
                         self.declared[one.part] = chunk
                         continue
+                    assert isinstance(chunk, RawChunk)
                     mapped = mapper[chunk.part].map(chunk)
                     assert mapped.problems == []
                     found.setdefault(chunk.part, []).append(mapped.table)
@@ -77,9 +78,7 @@ class Came:
                 at = table.schema.get_field_index(declared.parent_field)
                 self.tables[part] = table.set_column(at, declared.parent_field, keys)
 
-    def _read(
-        self, wire: SftpConnector, reading: ReadPlan
-    ) -> Iterator[RawChunk | Broken | Declared]:
+    def _read(self, wire: SftpConnector, reading: ReadPlan) -> Iterator[Item]:
         first: dict[str, int] = {}
         pages = wire.read(reading.source, None)
         for number in count(1):

@@ -40,7 +40,7 @@ class Found:
                 self.rows |= dict(zip(one.record_no.to_pylist(), values, strict=True))
             elif isinstance(one, Broken):
                 self.broken.append(one)
-            else:
+            elif isinstance(one, Declared):
                 self.declared.append(one)
 
 
