@@ -81,7 +81,8 @@ def deliver_due(
 
     `erp` or `message_id` narrows it. `threads` dealers of an ERP at a time. `budgets` gives each
     ERP's budget (default: the account's, in the lane for what is wanted now). Raises Misconfigured
-    for an unknown ERP; what goes wrong with a message is recorded with it and never raised. A lost database is raised as Transient.
+    for an unknown ERP; what goes wrong with a message is recorded with it and never raised. A lost
+    database is raised as Transient.
     """
     report = DeliveryReport()
     publish_routes(ctx)

@@ -88,7 +88,7 @@ class OldServer:
         folder = self._folder
 
         def files(channel: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
-            return asyncssh.SFTPServer(channel, chroot=str(folder))
+            return asyncssh.SFTPServer(channel, chroot=bytes(folder))
 
         trusted = None
         if self._authority is not None:

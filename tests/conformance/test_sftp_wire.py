@@ -16,6 +16,8 @@ from mappings.errors import Misconfigured, Transient
 from tests.conformance.sftp_server import Folder, Taken, served, source
 
 old = pytest.importorskip("sandbox.sftp.old")
+# paramiko asks ahead in a thread of its own, which dies of a connection that is cut
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 LARGE = os.urandom(2 * 1024 * 1024 + 17)
 
 

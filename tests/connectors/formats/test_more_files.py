@@ -220,7 +220,15 @@ def pdf(*attached: tuple[str, bytes], password: str | None = None) -> bytes:
     document = pikepdf.new()
     document.add_blank_page()
     for name, content in attached:
-        document.attachments[name] = pikepdf.AttachedFileSpec(document, content, filename=name)
+        document.attachments[name] = pikepdf.AttachedFileSpec(
+            document,
+            content,
+            description="",
+            filename=name,
+            mime_type="",
+            creation_date="",
+            mod_date="",
+        )
     target = io.BytesIO()
     lock = None if password is None else pikepdf.Encryption(owner=password, user=password)
     document.save(target, encryption=lock or False)
