@@ -99,8 +99,9 @@ def apply(
         assignments = ", ".join(f"{c} = s.{c}" for c in compared(part))
         connection.execute(
             f"UPDATE {table} t SET {assignments}, batch_id = %s, as_of = %s, "
-            f"record_no = s.record_no, row_hash = s.raw_hash, deleted_at = NULL, stale_since = NULL FROM {delta} d "
-            f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
+            f"record_no = s.record_no, row_hash = s.raw_hash, deleted_at = NULL, "
+            f"stale_since = NULL FROM {delta} d JOIN ({staging.source(part)}) s "
+            f"ON s.record_no = d.record_no "
             f"WHERE (d.op = 'U' OR (d.op = 'I' AND d.existed)) AND t.erp = '{staging.erp}' "
             f"AND {on}",
             stamp,

@@ -38,10 +38,10 @@ def finish(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime
     constraints and sorted once for its key, while nobody can see it.
     """
     table = staging.table(part.name)
-    columns: list[tuple[str, str, object]] = [("erp", "text", staging.erp)]
-    columns += [
+    columns: list[tuple[LiteralString, LiteralString, object]] = [("erp", "text", staging.erp)]
+    columns.extend(
         (f"{space}_erp", "text", staging.refers.get(space, staging.erp)) for space in spaces(part)
-    ]
+    )
     columns += [("batch_id", "bigint", batch_id), ("as_of", "timestamptz", observed_at)]
     changes = [
         sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(
@@ -136,5 +136,8 @@ def _other_indexes(staging: Staging, part: Part) -> None:
         staging.connection.execute(sql.SQL(statement))  # pyright: ignore[reportArgumentType]  PostgreSQL's own text
 
 
-def _list(pieces: list[Any]) -> sql.Composed:
-    return sql.SQL(", ").join(pieces)
+def _list(pieces: list[sql.Composed] | list[sql.Composed | sql.SQL]) -> sql.Composed:
+    separated: list[sql.Composable] = []
+    for piece in pieces:
+        separated += [sql.SQL(", "), piece] if separated else [piece]
+    return sql.Composed(separated)

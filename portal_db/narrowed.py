@@ -21,6 +21,7 @@ def add_stale(staging: Staging, part: Part) -> None:
         f"WHERE erp = '{staging.erp}' AND stale_since IS NOT NULL AND deleted_at IS NULL"
     )
     staging.connection.execute(f"ANALYZE {gone}")
+    staging.gone = staging.count_gone(part)
 
 
 def meets_skipped(staging: Staging, part: Part) -> bool:

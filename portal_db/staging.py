@@ -71,6 +71,8 @@ class Staging:
     """The staged table becomes the ERP's first partition: nothing is compared, all rows are new."""
     narrowed: bool = False
     """Only unknown records are staged: the portal's other rows are those of skipped ones."""
+    gone: int = 0
+    """How many keys `_gone` was given: fewer mean that the database restarted."""
     _created: list[LiteralString] = field(default_factory=list)
 
     def table(self, part: str, suffix: str = "") -> LiteralString:
@@ -135,6 +137,13 @@ class Staging:
         """Append keys whose records did not come again: each is changed, or has vanished."""
         return self._copy(self.table(part.name, "_gone"), table.select([*part.key]))
 
+    def count_gone(self, part: Part) -> int:
+        """How many keys `_gone` holds."""
+        row = self.connection.execute(
+            f"SELECT count(*) FROM {self.table(part.name, '_gone')}"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def copy_files(self, rows: list[dict[str, object]]) -> None:
         """What became of the documents this batch's pull asked for."""
         with self.connection.cursor() as cursor:
@@ -161,7 +170,8 @@ class Staging:
         """Give the planner the sizes it is about to join."""
         joined: list[LiteralString] = [*part.key, "record_no", "root_no"]
         for reference in part.references:
-            joined += [reference.field, *(when.field for when in reference.when)]
+            joined.append(reference.field)
+            joined.extend(when.field for when in reference.when)
         own = {f.name for f in staged_fields(part)} | {"record_no", "root_no"}
         columns = ", ".join(name for name in dict.fromkeys(joined) if name in own)
         self.connection.execute(f"ANALYZE {self.table(part.name)} ({columns})")

@@ -18,12 +18,14 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import fsspec
 import zstandard
 
 from mappings.errors import Misconfigured, WaybillError
+from sync.landing_blocks import PageWriter, blocks_of
 
 _LEVEL = 1  # the network and the database are the slow ends; level 3 saves 8 % of the bytes
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -61,9 +63,23 @@ class Landing:
         """Where a person finds it."""
         return "/".join(part for part in (self._root, folder, file) if part)
 
-    def write_page(self, folder: str, number: int, name: str, content: Iterable[bytes]) -> Landed:
-        """Store one page while it arrives. Raises Misconfigured (code `disk_full`, `landing`)."""
+    def write_page(
+        self,
+        folder: str,
+        number: int,
+        name: str,
+        content: Iterable[bytes],
+        *,
+        like: tuple[str, str] | None = None,
+    ) -> Landed:
+        """Store one page while it arrives. Raises Misconfigured (code `disk_full`, `landing`).
+
+        `like`: folder and file of a page that this one probably equals; what is the same is then
+        not packed again.
+        """
         file = f"{number:05d}-{_UNSAFE.sub('_', name)[-80:] or 'page'}.zst"
+        if self.local:
+            return self._write_local_page(folder, file, content, like)
         digest, size = hashlib.sha256(), 0
         with self._writing(f"{folder}/{file}") as target:
             compressor = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(target, closefd=False)
@@ -72,6 +88,26 @@ class Landing:
                 size += len(piece)
                 compressor.write(piece)
             compressor.close()
+        return Landed(file, digest.hexdigest(), size)
+
+    def _write_local_page(
+        self, folder: str, file: str, content: Iterable[bytes], like: tuple[str, str] | None
+    ) -> Landed:
+        digest, size = hashlib.sha256(), 0
+        path = Path(self.location(folder, file))
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            writer = PageWriter(path, None if like is None else Path(self.location(*like)))
+            try:
+                for block in blocks_of(content):
+                    digest.update(block)
+                    size += len(block)
+                    writer.add(block)
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
         return Landed(file, digest.hexdigest(), size)
 
     def write_manifest(self, folder: str, manifest: dict[str, Any]) -> str:
@@ -101,7 +137,9 @@ class Landing:
         except FileNotFoundError:
             raise _gone(self.location(folder, file)) from None
         with source:
-            packed = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)
+            packed = zstandard.ZstdDecompressor().stream_reader(
+                source, closefd=False, read_across_frames=True
+            )
             reader = _Hashing(cast("Any", packed))
             try:
                 yield cast("BinaryIO", io.BufferedReader(reader, 1 << 20))
@@ -132,14 +170,14 @@ class Landing:
         """Of a pull that has not been sealed, drop every file but these."""
         path = f"{self._root}/{folder}"
         for found in self._fs.ls(path, detail=False) if self._fs.exists(path) else ():
-            if str(found).rsplit("/", 1)[-1] not in files:
+            if str(found).rsplit("/", 1)[-1].removesuffix(".blocks") not in files:
                 self._fs.rm(found)
 
     def remove_page(self, folder: str, file: str) -> None:
         """Drop one page of a pull that has not been sealed: its source is read again."""
-        path = f"{self._root}/{folder}/{file}"
-        if self._fs.exists(path):
-            self._fs.rm(path)
+        for path in (f"{self._root}/{folder}/{file}", f"{self._root}/{folder}/{file}.blocks"):
+            if self._fs.exists(path):
+                self._fs.rm(path)
 
     def write_document(self, content: Iterable[bytes]) -> Landed:
         """Store a document under its SHA-256; the same bytes are stored once."""
@@ -166,13 +204,18 @@ class Landing:
     @contextmanager
     def _writing(self, path: str) -> Iterator[IO[bytes]]:
         full = f"{self._root}/{path}"
-        try:
+        with self._translated():
             self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
             with self._fs.open(full, "wb") as target:
                 yield target
                 target.flush()
                 if hasattr(target, "fileno"):
                     os.fsync(target.fileno())
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except WaybillError:
             raise
         except OSError as error:

@@ -27,6 +27,7 @@ from portal_db.ledger import (
     interrupted_runs,
     read_batch,
     read_cursor,
+    read_pages,
     remember_mapping,
     set_batch_state,
     supersede_open,
@@ -163,6 +164,10 @@ def _pull_once(ctx: Context, wanted: Wanted, progress: Progress) -> int:
             )
     folder = ctx.landing.folder(mapping.erp, feed, began.batch_id)
     landed = _Landed(cursor.cursor, began)
+    if last is not None and last.landing is not None and wanted.mode == "snapshot":
+        with ctx.connection() as connection:
+            pages = read_pages(connection, last.id)
+        landed.before = {page.page: (last.landing, page.file) for page in pages}
     try:
         _land(ctx, wanted, folder, landed, last, progress)
         _seal(ctx, began.batch_id, folder, wanted, landed)
@@ -186,6 +191,8 @@ class _Landed:
         self.files: list[dict[str, Any]] = []
         self.cursor_from = cursor
         self.started_at = datetime.now(UTC)
+        self.before: dict[int, tuple[str, str]] = {}
+        """Page → folder and file of the same page of the last applied batch."""
         self.fresh = 0
         """Pages that this process landed."""
 
@@ -283,7 +290,9 @@ def _land_pages(
             total, records = None, 0
             _drop_pages(ctx, folder, reading.part, landed)
         number = len(landed.pages) + 1
-        written = ctx.landing.write_page(folder, number, page.name, _counted(page.content))
+        written = ctx.landing.write_page(
+            folder, number, page.name, _counted(page.content), like=landed.before.get(number)
+        )
         row = PageRow(
             page=number,
             part=reading.part,

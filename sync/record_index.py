@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -226,7 +226,7 @@ class RecordIndex:
         waiting.mkdir(parents=True, exist_ok=True)
         return (waiting / "records").open("wb")
 
-    def _write(self, bound: dict[str, object]) -> None:
+    def _write(self, bound: Mapping[str, object]) -> None:
         text = json.dumps({"version": _VERSION, **bound})
         waiting = self._folder / "index.json.new"
         waiting.write_text(text, encoding="utf-8")

@@ -56,6 +56,7 @@ _COMMANDS = {
     },
     "Prove": {
         "audit": "waybill.cli_audit",
+        "drift": "waybill.cli_drift",
     },
     "House": {
         "db-url": "waybill.cli_run",

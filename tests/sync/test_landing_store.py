@@ -157,8 +157,8 @@ def test_staging_that_was_emptied_deletes_nothing(world: World) -> None:
     world.mill.put("dealer", dealers(*range(20)))
     world.run("mill", "customers")
     before = world.portal()
-    for moment in ("read", "compare"):
-        world.mill.put("dealer", dealers(*range(19)))
+    for moment, more in (("read", {"payment_days": 9}), ("compare", {})):
+        world.mill.put("dealer", dealers(*range(19), **more))
         batch_id = world.pull("mill", "customers")
         with pytest.raises(Transient) as raised:
             load(world.ctx, batch_id, progress=Emptying(world, moment))
