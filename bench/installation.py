@@ -53,7 +53,7 @@ class Installation:
             ).fetchall()
         return dict(rows)
 
-    def add_erp(self, erp: str, protocol: str = "files", **more: Any) -> Path:
+    def add_erp(self, erp: str, protocol: str = "files", **more: object) -> Path:
         """A folder of exports with dealers and products in it, mapped and connected."""
         top = self.folder / "exports" / erp
         (top / "out").mkdir(parents=True, exist_ok=True)
