@@ -40,7 +40,7 @@ def open_session(
 
     Raises as `Session`, and Misconfigured (`legacy`) where the second client is not installed.
     """
-    if connection.extra.get("legacy") == "true":
+    if connection.extra.get("legacy", "").lower() == "true":
         from connectors.sftp_legacy import LegacySession  # noqa: PLC0415  an extra of the package
 
         return LegacySession(
