@@ -63,7 +63,7 @@ class Result:
 def worker(erp: str, seed: int) -> None:
     """Deliver until killed; now and then take one message by name, as a second notice would."""
     settings = Settings.read()
-    dice = random.Random(seed)  # noqa: S311  not for secrets
+    dice = random.Random(seed)
     while True:
         try:
             with Context.open(settings) as ctx:
@@ -103,7 +103,7 @@ class Crew:
     """Worker processes; one is killed every few seconds and replaced."""
 
     def __init__(self, shop: Ordering, seed: int, folder: Path) -> None:
-        self._dice = random.Random(seed)  # noqa: S311
+        self._dice = random.Random(seed)
         self._log = (folder / "workers.log").open("ab")
         self._foreman = subprocess.Popen(
             [sys.executable, "-m", "bench.chaos", "--foreman", shop.erp],
@@ -184,7 +184,7 @@ def run(erp: str, orders: int, seed: int, folder: Path, limit_seconds: float) ->
     began = time.monotonic()
     placing = Placing(shop, orders, began + limit_seconds)
     try:
-        restarts = _storm(shop, crew, placing, random.Random(seed), began + limit_seconds)  # noqa: S311
+        restarts = _storm(shop, crew, placing, random.Random(seed), began + limit_seconds)
     finally:
         placing.stop.set()
         crew.dismiss()

@@ -80,8 +80,9 @@ def deliver_due(
     """Deliver messages that are due, oldest first, up to `limit` attempts an ERP.
 
     `erp` or `message_id` narrows it. `threads` dealers of an ERP at a time. `budgets` gives each
-    ERP's budget (default: the account's, in the lane for what is wanted now). Raises Misconfigured for an unknown ERP; what goes wrong with
-    a message is recorded with it and never raised. A lost database is raised as Transient.
+    ERP's budget (default: the account's, in the lane for what is wanted now).
+    Raises Misconfigured for an unknown ERP; what goes wrong with a message is recorded with it and
+    never raised. A lost database is raised as Transient.
     """
     report = DeliveryReport()
     publish_routes(ctx)
