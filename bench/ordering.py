@@ -133,6 +133,7 @@ def write_mapping(erp: str, folder: Path, words: dict[str, Any]) -> None:
     """The ERP's own mapping with short waits, its orders and stock alone."""
     source = REPOSITORY / "mappings" / "erps"
     tree: Any = read_lines((source / f"{erp}.yaml").read_text(encoding="utf-8")).tree
+    tree = {name: one for name, one in tree.items() if name not in ("webhooks", "live")}
     tree["feeds"] = {"stock": tree["feeds"]["stock"]}
     target = {"timeout_seconds": "2", **words.pop("target", {})}
     for word in ("orders", "order_cancels", "customer_updates", "requests"):
@@ -143,7 +144,7 @@ def write_mapping(erp: str, folder: Path, words: dict[str, Any]) -> None:
     if erp == "cedar":
         birch: Any = read_lines((source / "birch.yaml").read_text(encoding="utf-8")).tree
         kept = {k: v for k, v in birch.items() if k not in ("orders", "order_cancels",
-                "customer_updates", "requests")}  # fmt: skip
+                "customer_updates", "requests", "webhooks", "live")}  # fmt: skip
         kept["feeds"] = {"stock": kept["feeds"]["stock"]}
         text = yaml.safe_dump(kept, allow_unicode=True)
         (folder / "birch.yaml").write_text(text, encoding="utf-8")

@@ -50,8 +50,9 @@ class Intake:
         while not self._stop.wait(self.every):
             if not self.asleep.is_set():
                 for inbox in (INBOX, CANCELS):
-                    for marker in sorted((self.folder / inbox).glob(f"*{MARKER}")):
-                        self._take(marker)
+                    markers = (self.folder / inbox).glob(f"*{MARKER}")
+                    for marker in sorted(markers, key=lambda one: one.stat().st_mtime_ns):
+                        self._take(marker)  # as they came, not by their names
 
     def _take(self, marker: Path) -> None:
         file = marker.with_name(marker.name.removesuffix(MARKER))

@@ -85,6 +85,8 @@ class Practice:
         """The ERP's own mapping with short waits; `how` is put over each kind of message."""
         text = (REPOSITORY / "mappings" / "erps" / f"{self.erp}.yaml").read_text(encoding="utf-8")
         tree: Any = read_lines(text).tree
+        for other in ("webhooks", "live"):
+            tree.pop(other, None)
         wanted = ("stock", "order_status")
         tree["feeds"] = {name: one for name, one in tree["feeds"].items() if name in wanted}
         quick = {
@@ -99,10 +101,12 @@ class Practice:
         tree["refers"] = {}
         if self.erp == "cedar":  # whose dealers are another ERP's: that is what this tries
             tree["refers"] = {"dealer": "birch"}
-            (self.settings.mappings[0] / "birch.yaml").write_text(
-                (REPOSITORY / "mappings" / "erps" / "birch.yaml").read_text(encoding="utf-8")
-                .partition("\norders:")[0], encoding="utf-8",
-            )  # fmt: skip
+            source = (REPOSITORY / "mappings" / "erps" / "birch.yaml").read_text(encoding="utf-8")
+            birch: Any = read_lines(source).tree
+            for other in ("webhooks", "live", *WORDS):
+                birch.pop(other, None)
+            neighbour = yaml.safe_dump(birch, allow_unicode=True)
+            (self.settings.mappings[0] / "birch.yaml").write_text(neighbour, encoding="utf-8")
         file = self.settings.mappings[0] / f"{self.erp}.yaml"
         file.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
         self.forget()
