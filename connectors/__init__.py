@@ -71,6 +71,16 @@ def open_connector(
     if protocol == "rest":
         from connectors.rest import RestConnector  # noqa: PLC0415  wire libraries load when needed
 
+        if within is not None:
+            return RestConnector(
+                connection,
+                erp,
+                budget=budget,
+                tries=1,
+                deadline=within,
+                request_timeout=within,
+                connect_timeout=within,
+            )
         return RestConnector(connection, erp, budget=budget)
     if protocol == "sftp":
         from connectors.sftp import SftpConnector  # noqa: PLC0415  wire libraries load when needed

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from mappings.fields import FieldMapping
-from mappings.sources import ODataSource, SoapSource, Source
+from mappings.sources import ODataSource, RestSource, SoapSource, Source
 from mappings.sources.base import Strict
 
 What = Literal["credit", "price", "stock"]
@@ -26,7 +26,7 @@ class LiveAsk(Strict):
     source: Source
     parameters: dict[str, str] = Field(
         description="their name of a parameter to ours: a request element (SOAP), a property that "
-        "must be equal (OData)"
+        "must be equal (OData), a parameter of the query (REST)"
     )
     fields: dict[str, FieldMapping | Absent]
 
@@ -64,6 +64,8 @@ def with_parameters(
         if source.filter:
             tests.insert(0, f"({source.filter})")
         return source.model_copy(update={"filter": " and ".join(tests) or None})
+    if isinstance(source, RestSource) and source.body is None:
+        return source.model_copy(update={"parameters": {**source.parameters, **given}})
     message = f"{source.protocol} cannot be asked"
     raise ValueError(message)
 

@@ -27,6 +27,7 @@ def run_dag(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 
     def run(dag_id: str) -> str:
         dag: Any = inbound.inbound_dags(read_mappings(settings.mappings), dag_id)[dag_id]
+        dag.deadline = None  # a run in this process cannot look its deadline up (3.3.2)
         return str(dag.test().state)
 
     return run

@@ -35,6 +35,7 @@ def run_dag(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
     def run(dag_id: str) -> dict[str, str]:
         found = inbound.inbound_dags(read_mappings(settings.mappings), dag_id)
         assert list(found) == [dag_id]
+        found[dag_id].deadline = None  # a run in this process cannot look its deadline up (3.3.2)
         done: Any = found[dag_id].test()
         states = {ti.task_id: str(ti.state) for ti in done.get_task_instances()}
         return {**states, "dag": str(done.state)}
