@@ -293,7 +293,7 @@ class Asker:
             resolve(self._ctx.settings, mapping.connection),
             protocol,
             mapping.erp,
-            cache=self._ctx.settings.home / "wsdl",
+            cache=self._ctx.settings.cache,
             budget=self._budgets(mapping.erp),
             within=within.total_seconds(),
         )

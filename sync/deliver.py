@@ -384,7 +384,7 @@ class _Senders:
                 how.target.protocol,
                 lane.erp,
                 how.target,
-                cache=lane.ctx.settings.home / "wsdl",
+                cache=lane.ctx.settings.cache,
                 budget=lane.budget,
             )
             self._open[kind] = self._stack.enter_context(sender)
