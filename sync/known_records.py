@@ -283,7 +283,7 @@ def _renumbered(
                 raise NotLineByLine
             number = int(numbers[one.record_no - 1])
             yield Broken(one.part, one.page, number, one.code, one.says, one.raw)
-        else:
+        elif isinstance(one, Declared):
             yield one
     if counter[plan.part] - 1 != len(numbers):
         raise NotLineByLine

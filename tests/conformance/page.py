@@ -19,7 +19,8 @@ _HEAD = """# Conformance
 What goes wrong between ERPs and those who read them, each as a behaviour that tests show: `pytest
 -k CUR_3` runs those of CUR-3. *Passed* is the outcome of the last `make conformance`, which runs
 the battery and writes it down; a test of the suite fails while an ID has neither a test nor the
-name of the work that will bring it, or while a test has no recorded outcome.
+name of the work that will bring it, or while a recorded outcome is a failure. *Not recorded*: the
+test is newer than the last recorded run of the battery; `make test` runs it all the same.
 """
 
 

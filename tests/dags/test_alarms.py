@@ -76,6 +76,7 @@ def test_a_missed_deadline_is_an_alert(settings: Settings, monkeypatch: pytest.M
 def test_every_feed_has_a_deadline_by_its_promise() -> None:
     for name, feed in FEEDS.items():
         interval = alarms.deadline(f"acme__{name}", feed).interval
+        assert isinstance(interval, timedelta)
         assert timedelta(minutes=10) <= interval <= timedelta(hours=6)
 
 
