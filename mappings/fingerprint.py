@@ -24,6 +24,8 @@ LIBRARIES = (
     "numpy",
     "lxml",
     "msgspec",
+    "python-calamine",
+    "pikepdf",
     "xxhash",
     "great-expectations",
     "tzdata",
