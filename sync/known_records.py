@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from connectors.formats import read_page
 from connectors.formats.csv_lines import Chosen, Frame, NotLineByLine, form_of, record_lines
-from connectors.formats.raw import Broken, Declared, RawChunk, ReadPlan
+from connectors.formats.raw import Broken, Item, RawChunk, ReadPlan
 from mappings.sources.sftp import CsvFormat
 from mappings.spec import FeedMapping
 from mappings.vocabulary import Feed
@@ -213,7 +213,7 @@ class KnownRecords:
 
 def read_unknown(
     ctx: Context, batch: Batch, pages: list[PageRow], known: Known
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[Item]:
     """The unknown records of a batch through their format's own reader, with their own numbers.
 
     Raises NotLineByLine where the reader counts otherwise.
@@ -249,7 +249,7 @@ def _chosen(
     wanted: np.ndarray,
     place: tuple[int, int],
     known: Known | None,
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[Item]:
     first, count = place
     low, high = np.searchsorted(wanted, [first, first + count])
     numbers = wanted[low:high]
@@ -269,7 +269,7 @@ def _chosen(
 
 def _renumbered(
     content: BinaryIO, plan: ReadPlan, page: PageRow, numbers: np.ndarray
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[Item]:
     counter = {plan.part: 1}
     for one in read_page(content, plan, page.page, counter):
         if isinstance(one, RawChunk):
@@ -283,7 +283,7 @@ def _renumbered(
                 raise NotLineByLine
             number = int(numbers[one.record_no - 1])
             yield Broken(one.part, one.page, number, one.code, one.says, one.raw)
-        elif isinstance(one, Declared):
+        else:
             yield one
     if counter[plan.part] - 1 != len(numbers):
         raise NotLineByLine
