@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _dlt(url: str, file: str, schema: str, mode: str) -> None:
-    import dlt  # noqa: PLC0415  in the peer's environment
+    import dlt  # noqa: PLC0415  in the peer's environment  # pyright: ignore[reportMissingImports]
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.csv as pa_csv  # noqa: PLC0415
 
