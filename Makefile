@@ -12,7 +12,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo test conformance chaos check format licences clean
+.PHONY: help setup demo bench test conformance chaos check format licences clean
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
@@ -21,6 +21,9 @@ setup: .venv/.synced ## the locked environment in .venv, made anew when the lock
 
 demo: .venv/.synced ## start everything and sync all feeds; ARGS="--once --json out.json"
 	@$(BIN)/waybill demo $(ARGS)
+
+bench: .venv/.synced ## our pipeline beside psql COPY and other tools; ARGS="--rows 2000000 --json FILE"
+	@$(BIN)/python -m bench $(ARGS)
 
 test: .venv/.synced ## the whole suite; ARGS="-k prices"
 	@# a file stays with one worker, so that what its tests share is made once

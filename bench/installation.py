@@ -90,9 +90,9 @@ class Installation:
     def psql_copy(self, file: Path, table: str = "bench_limit") -> list[str]:
         r"""Create the unlogged table, and the command that fills it by psql's \copy."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"DROP TABLE IF EXISTS {table}")  # pyright: ignore[reportArgumentType]
+            connection.execute(f"DROP TABLE IF EXISTS {table}")  # pyright: ignore[reportArgumentType, reportCallIssue]
             connection.execute(
-                f"CREATE UNLOGGED TABLE {table} (header_key text, dealer_key text, "  # pyright: ignore[reportArgumentType]
+                f"CREATE UNLOGGED TABLE {table} (header_key text, dealer_key text, "  # pyright: ignore[reportArgumentType, reportCallIssue]
                 "product_key text, min_qty numeric(12,3), unit_price numeric(18,4), "
                 "currency char(3), valid_from date, valid_to date, uom text)"
             )
@@ -107,8 +107,8 @@ class Installation:
     def forget_prices(self, erp: str) -> None:
         """Drop an ERP's prices: the next round begins with another ERP."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"DROP TABLE IF EXISTS portal.price_{erp}")  # pyright: ignore[reportArgumentType]
-        subprocess.run(["rm", "-rf", str(self.home / "landing" / erp)], check=True)  # noqa: S607
+            connection.execute(f"DROP TABLE IF EXISTS portal.price_{erp}")  # pyright: ignore[reportArgumentType, reportCallIssue]
+        subprocess.run(["rm", "-rf", str(self.home / "landing" / erp)], check=True)
 
     def _export(self, top: Path, part: str, header: str, lines: list[str]) -> None:
         path = top / "out" / f"{part}_000001.csv"

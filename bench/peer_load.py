@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _dlt(url: str, file: str, schema: str, mode: str) -> None:
-    import dlt
+    import dlt  # pyright: ignore[reportMissingImports]
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 

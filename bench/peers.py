@@ -37,7 +37,7 @@ def run(
     _clean(file, clean)
     table = f"bench_{name}"
     with psycopg.connect(installation.url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table}")  # pyright: ignore[reportArgumentType]
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table}")  # pyright: ignore[reportArgumentType, reportCallIssue]
         before = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
         url = with_database(installation.url, "waybill")
         mode = "first" if case == "first" else "merge"
@@ -64,7 +64,7 @@ def run(
             print(f"{name} {case} failed: {ended.stderr[-2000:]}", file=sys.stderr)
             return None
         counted = connection.execute(
-            f"SELECT count(*), count(DISTINCT ({_KEY})) FROM {table}.price"  # pyright: ignore[reportArgumentType]
+            f"SELECT count(*), count(DISTINCT ({_KEY})) FROM {table}.price"  # pyright: ignore[reportArgumentType, reportCallIssue]
         ).fetchone()
     print(f"{name} {case}: {seconds:.2f} s", file=sys.stderr, flush=True)
     return {

@@ -211,9 +211,7 @@ class KnownRecords:
         return found
 
 
-def read_unknown(
-    ctx: Context, batch: Batch, pages: list[PageRow], known: Known
-) -> Iterator[Item]:
+def read_unknown(ctx: Context, batch: Batch, pages: list[PageRow], known: Known) -> Iterator[Item]:
     """The unknown records of a batch through their format's own reader, with their own numbers.
 
     Raises NotLineByLine where the reader counts otherwise.

@@ -107,6 +107,22 @@ def test_an_edited_portal_row_is_not_seen_by_a_load_of_known_records(world: Worl
     assert world.rows("dealer", "name")["D1"] == "Dealer D1"
 
 
+def test_what_did_not_change_writes_next_to_no_wal(world: World) -> None:
+    """Less than 1 MB, and no dead row, whatever the table's size."""
+    world.map("mill", FEED)
+    rows = [dealer(f"D{i}") for i in range(5_000)]
+    world.mill.put("dealer", rows)
+    world.run("mill", "customers")
+    world.mill.put("dealer", rows[::-1])
+    batch = world.pull("mill", "customers")
+    before = world.one("SELECT pg_current_wal_insert_lsn()")
+    versions = world.versions("dealer")
+    assert counted(world.load(batch)) == {"read": 5_000, "unchanged": 5_000}
+    written = world.one("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s)", before)
+    assert written < 2**20
+    assert world.versions("dealer") == versions
+
+
 def _harm(folder: Path, harm: str) -> None:
     (records,) = folder.rglob("records")
     if harm == "lost":
