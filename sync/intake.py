@@ -158,7 +158,7 @@ def _unknown(
     pages: list[PageRow],
     intake: Intake,
     known: Known,
-) -> Iterator[RawChunk | Broken | Declared]:
+) -> Iterator[Item]:
     """As `_items`, without the records that are known; those are only counted."""
     intake.read[reading.part] += known.skipped + known.repeated
     intake.skipped[reading.part] = known.skipped
