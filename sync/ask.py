@@ -20,7 +20,7 @@ from connectors import open_connector
 from connectors.budget import Budget
 from connectors.protocol import Connector
 from mappings.asks import ASKS
-from mappings.errors import Misconfigured, NotNow, RateLimited, Transient, WaybillError
+from mappings.errors import Misconfigured, NotNow, Transient, WaybillError
 from mappings.live import LiveAsk, What
 from mappings.spec import ErpMapping
 from portal_db.synced import synced
@@ -72,7 +72,7 @@ class Asker:
         ctx: Context,
         *,
         concurrent: int = 8,
-        queue: int = 16,
+        queue: int = 8,
         failures: int = 5,
         pause: float = 10.0,
         budgets: Callable[[str], Budget] | None = None,
@@ -240,14 +240,14 @@ class Asker:
         try:
             rows = self._asked(line, mapping, ask, what, keys, pending, within)
         except WaybillError as error:
-            self._failed(line, error)
+            line.failed(error, pending, self._failures, self._pause)
             pending.future.set_exception(error)
         except Exception as error:  # noqa: BLE001  a closed session fails in its library's own ways
             log.info(
                 "an ask ended: %s: %s", type(error).__name__, error, extra={"erp": mapping.erp}
             )
             broken = late() if pending.left <= 0 else Transient("the ask broke", code="broken")
-            self._failed(line, broken)
+            line.failed(broken, pending, self._failures, self._pause)
             pending.future.set_exception(broken)
         else:
             with line.lock:
@@ -268,8 +268,8 @@ class Asker:
         pending: Pending,
         within: timedelta,
     ) -> tuple[Row, ...]:
-        if pending.left <= 0:  # it waited for a thread all the while
-            raise late()
+        if not pending.started(within.total_seconds()):  # it waited for a thread all the while
+            raise NotNow("no thread was free in time", code="busy")
         protocol = ask.source.protocol
         with line.lock:
             sessions = line.idle.setdefault(protocol, [])
@@ -299,16 +299,6 @@ class Asker:
         )
         session.__enter__()
         return session
-
-    def _failed(self, line: Line, error: WaybillError) -> None:
-        """What says that the next ask would end the same way opens the circuit."""
-        with line.lock:
-            if isinstance(error, Misconfigured) and error.code in {"auth", "auth_cert"}:
-                line.failures = self._failures  # a password that is wrong is not tried twice
-            elif isinstance(error, Transient) and not isinstance(error, RateLimited):
-                line.failures += 1
-            if line.failures >= self._failures:
-                line.closed_until = time.monotonic() + self._pause
 
 
 def ask(

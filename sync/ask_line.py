@@ -12,8 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from connectors.protocol import Connector
-from mappings.errors import Transient
+from mappings.errors import Misconfigured, RateLimited, Transient, WaybillError
 from sync.ask_reading import Row
+
+_WHOLE = 0.9
+_TOO_LITTLE = 0.1
+"""Shares of an ask's time."""
 
 
 @dataclass(slots=True)
@@ -29,6 +33,19 @@ class Line:
     closed_until: float = 0.0
     trying: bool = False
 
+    def failed(self, error: WaybillError, pending: Pending, most: int, pause: float) -> None:
+        """Count what says that the next ask would end the same way; `most` of them close the line.
+
+        A late answer to an ask that waited for a thread first says nothing about the ERP.
+        """
+        with self.lock:
+            if isinstance(error, Misconfigured) and error.code in {"auth", "auth_cert"}:
+                self.failures = most  # a password that is wrong is not tried twice
+            elif isinstance(error, Transient) and not isinstance(error, RateLimited):
+                self.failures += error.code != "timeout" or pending.had_its_time
+            if self.failures >= most:
+                self.closed_until = time.monotonic() + pause
+
 
 class Pending:
     """An ask under way. `result` waits for it; `give_up` ends it, whatever it waits for."""
@@ -37,6 +54,8 @@ class Pending:
         self.deadline = deadline
         self.began = time.monotonic()
         self.future: Future[tuple[Row, ...]] = Future()
+        self.had_its_time = True
+        """False where it waited for a thread first, and the ERP had less than the whole time."""
         self._lock = threading.Lock()
         self._session: Connector | None = None
         self._over = False
@@ -45,6 +64,11 @@ class Pending:
     def left(self) -> float:
         """Seconds until the deadline, at least 0."""
         return max(0.0, self.deadline - time.monotonic())
+
+    def started(self, within: float) -> bool:
+        """A thread takes it up; False where too little of its time is left for any answer."""
+        self.had_its_time = self.left >= within * _WHOLE
+        return self.left > within * _TOO_LITTLE
 
     def hold(self, session: Connector) -> None:
         """The session that works on it now. Raises Transient where its time is over."""

@@ -173,6 +173,26 @@ def test_ORD_10_a_hung_erp_holds_no_thread_and_is_left_alone_until_it_answers(
         assert asker.states()["birch"] == "closed"
 
 
+def test_an_erp_that_is_slow_and_answers_is_asked_on(practice: Practice, database: str) -> None:
+    """Too many at once are answered from what was synced; that is no fault of the ERP."""
+    key = account(practice.servers["birch"].dataset, "birch")["account_key"]
+    synced_credit(database, "birch", key, minutes_old=3)
+    within = timedelta(seconds=3)
+    with Asker(practice.ctx, concurrent=2, queue=8, failures=2, pause=60) as asker:
+        assert asker.ask("birch", "credit", {"account_key": key}, LONG).live
+        practice.servers["birch"].faults.arm("slow", times=None, where="Credit", seconds=1.2)
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(
+                pool.map(
+                    lambda _: asker.ask("birch", "credit", {"account_key": key}, within), range(12)
+                )
+            )
+        practice.servers["birch"].faults.disarm()
+        assert {one.why for one in answers} <= {None, "busy", "timeout"}
+        assert any(not one.live for one in answers)
+        assert asker.states()["birch"] == "closed"
+
+
 def test_a_server_that_trickles_its_answer_cannot_hold_a_thread(practice: Practice) -> None:
     """A byte now and then resets every time-out of a read: the session is closed under it."""
     stop = threading.Event()
