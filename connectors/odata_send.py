@@ -26,7 +26,6 @@ from mappings.errors import (
     Misconfigured,
     RateLimited,
     Refused,
-    SourceChanged,
     Transient,
     Uncertain,
     WaybillError,
@@ -191,7 +190,7 @@ class ODataSender:
         if code is not None and (code in self._target.exists or str(status) in self._target.exists):
             return self._there_already(reference)
         problem = self._problem(answer)
-        if isinstance(problem, RateLimited | Misconfigured | SourceChanged) and (
+        if problem is not None and (
             status not in _UNDERSTOOD_NO or isinstance(problem, RateLimited)
         ):
             raise problem
