@@ -27,14 +27,13 @@ def add_stale(staging: Staging, part: Part) -> None:
 def meets_skipped(staging: Staging, part: Part) -> bool:
     """Does a staged or refused record have the key of a skipped one? Then all must be compared."""
     keys = ", ".join(part.key)
-    gone = staging.table(part.name, "_gone")
-    same = _on(part, "g", "s")
-    live = _on(part, "t", "s")
+    # EXCEPT hashes both sides whatever the planner believes; what is left is looked up by its key
     row = staging.connection.execute(
-        f"SELECT EXISTS (SELECT FROM (SELECT {keys} FROM {staging.table(part.name)} "
-        f"UNION ALL SELECT {keys} FROM {staging.table(part.name, '_failed')}) s "
-        f"JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {live} "
-        f"AND t.deleted_at IS NULL WHERE NOT EXISTS (SELECT FROM {gone} g WHERE {same}))"
+        f"WITH fresh AS MATERIALIZED (SELECT {keys} FROM {staging.table(part.name)} "
+        f"UNION ALL SELECT {keys} FROM {staging.table(part.name, '_failed')} "
+        f"EXCEPT SELECT {keys} FROM {staging.table(part.name, '_gone')}) "
+        f"SELECT EXISTS (SELECT FROM fresh f JOIN portal.{part.name} t "
+        f"ON t.erp = '{staging.erp}' AND {_on(part, 't', 'f')} AND t.deleted_at IS NULL)"
     ).fetchone()
     return bool(row and row[0])
 

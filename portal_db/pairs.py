@@ -5,9 +5,11 @@ Reads the delta and the portal; writes nothing.
 
 from __future__ import annotations
 
+import io
 from typing import Any, LiteralString
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from mappings.vocabulary import DECIMALS, Part
 from portal_db.keys import key_text
@@ -18,20 +20,44 @@ def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ..
     """A row per updated row: record_no, and `old_<f>`, `new_<f>` for each field, as Arrow."""
     pairs = ", ".join(f"t.{f} AS old_{f}, s.{f} AS new_{f}" for f in fields)
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
-    rows = staging.connection.execute(
+    schema: list[tuple[str, pa.DataType]] = [("record_no", pa.int64())]
+    for name in fields:
+        kind = _arrow(part.field(name).type)
+        schema += [(f"old_{name}", kind), (f"new_{name}", kind)]
+    return _fetched(
+        staging,
         f"SELECT d.record_no, {pairs} FROM {staging.table(part.name, '_delta')} d "
         f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
-        f"JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} WHERE d.op = 'U'"
-    ).fetchall()
-    columns: dict[str, pa.Array] = {"record_no": pa.array([r[0] for r in rows], pa.int64())}
-    for place, name in enumerate(fields):
-        kind = part.field(name).type
-        arrow = (
-            pa.decimal128(*DECIMALS[kind]) if kind in DECIMALS else _ARROW.get(kind, pa.string())
-        )
-        columns[f"old_{name}"] = pa.array([r[1 + 2 * place] for r in rows], arrow)
-        columns[f"new_{name}"] = pa.array([r[2 + 2 * place] for r in rows], arrow)
-    return pa.table(columns)
+        f"JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} WHERE d.op = 'U'",
+        pa.schema(schema),
+    )
+
+
+def _fetched(staging: Staging, query: LiteralString, schema: pa.Schema) -> pa.Table:
+    """The rows of a query as Arrow, without a Python object a cell; decimals stay exact."""
+    text = io.BytesIO()
+    with (
+        staging.connection.cursor() as cursor,
+        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as copy,
+    ):
+        for piece in copy:
+            text.write(piece)
+    if not text.tell():
+        return schema.empty_table()
+    text.seek(0)
+    return pa_csv.open_csv(
+        text,
+        pa_csv.ReadOptions(column_names=schema.names),
+        pa_csv.ParseOptions(newlines_in_values=True),
+        pa_csv.ConvertOptions(
+            column_types=schema,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    ).read_all()
 
 
 _ARROW: dict[str, pa.DataType] = {"int": pa.int64(), "date": pa.date32(), "bool": pa.bool_()}

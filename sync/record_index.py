@@ -261,7 +261,7 @@ class _Slices:
 
 
 def _in_order(found: np.ndarray) -> np.ndarray:
-    order = np.argsort(found["high"])
+    order = np.argsort(np.ascontiguousarray(found["high"]))
     found = found[order]
     same = found["high"][1:] == found["high"][:-1]
     if same.any():  # equal digests in the order in which their records came
