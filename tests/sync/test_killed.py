@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Killed:
     """The process that forks children which kill themselves."""
 
     def __init__(self, world: World) -> None:
+        self._world = world
         environment = child_environment(world.settings, PYTHONPATH=str(REPOSITORY))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.sync.killed_process"],
@@ -40,7 +42,22 @@ class Killed:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         assert answer, f"the process ended with {self._process.poll()}"
-        return dict(json.loads(answer))
+        ended: dict[str, int] = json.loads(answer)
+        if ended["status"] == -signal.SIGKILL:
+            self._turn_ends()
+        return ended
+
+    def _turn_ends(self) -> None:
+        """The server notices the death when it is done with the last statement, not before."""
+        held = (
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        for _ in range(600):
+            if self._world.one(held) == 0:
+                return
+            time.sleep(0.05)
+        pytest.fail("the killed process's turn did not end with its connection")
 
     def stop(self) -> None:
         """Let it end."""
