@@ -177,9 +177,7 @@ fix_job = Table(
     CheckConstraint(
         "state IN ('waiting','running','paused','stopped','cancelled','done')", name="state"
     ),
-    Index(
-        "fix_job_due_idx", "next_at", postgresql_where=text("state IN ('waiting','running')")
-    ),
+    Index("fix_job_due_idx", "next_at", postgresql_where=text("state IN ('waiting','running')")),
     schema="sync",
     comment="What a person asked to be done to many items; carried on by whoever holds the lease.",
 )

@@ -197,9 +197,7 @@ quarantine = Table(
     Column("resolved_by", Text()),
     Column("resolved_reason", Text()),
     Column("dealer", Text(), comment="whom the record is about, where it says so"),
-    Column(
-        "amount", Numeric(), comment="the amount its part is summed by, where it could be read"
-    ),
+    Column("amount", Numeric(), comment="the amount its part is summed by, where it could be read"),
     Column("currency", Text()),
     Column(
         "version",

@@ -17,7 +17,8 @@ def discard(ctx: Context, item_id: int, *, reason: str, actor: str) -> None:
     with ctx.connection() as connection, connection.transaction():
         changed = connection.execute(
             "UPDATE sync.quarantine SET state = 'discarded', resolved_at = clock_timestamp(), "
-            "resolved_by = %s, resolved_reason = %s WHERE id = %s AND state = 'open' RETURNING id",
+            "resolved_by = %s, resolved_reason = %s, version = version + 1 "
+            "WHERE id = %s AND state = 'open' RETURNING id",
             (actor, reason, item_id),
         ).fetchone()
         if changed is None:
