@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import xxhash
 
@@ -385,7 +385,8 @@ class Settling:
         names = stake_fields(part)
         if not record_nos or not any(names):
             return {}
-        dealer, amount, currency = (f"s.{plain_name(n)}" if n else "NULL" for n in names)
+        columns: list[LiteralString] = [f"s.{plain_name(n)}" if n else "NULL" for n in names]
+        dealer, amount, currency = columns
         rows = self.staging.connection.execute(
             f"SELECT s.record_no, {dealer}, {amount}, {currency} "
             f"FROM {self.staging.table(part.name)} s WHERE s.record_no = ANY(%s)",
