@@ -70,12 +70,18 @@ batch = Table(
     Column("superseded_by", BigInteger()),
     Column("sweep", Text(), comment="why a delta feed was read as a whole; NULL: it was not"),
     Column("read_seconds", Numeric(12, 3), comment="from the beginning of the pull to its seal"),
+    Column(
+        "evidence_deleted_at",
+        DateTime(timezone=True),
+        comment="when its landed bytes went, by retention",
+    ),
     CheckConstraint(
         "state IN ('pulling','landed','applied','held','superseded','refused','abandoned')",
         name="state",
     ),
     CheckConstraint("mode IN ('snapshot','delta')", name="mode"),
     Index("batch_feed_idx", "erp", "feed", "scope_key", "id"),
+    Index("batch_evidence_idx", "pulled_at", postgresql_where=text("evidence_deleted_at IS NULL")),
     schema="sync",
     comment="The raw pages of one pull, kept as evidence; id is the order in which they apply.",
 )
@@ -127,6 +133,7 @@ run = Table(
     CheckConstraint(f"state NOT IN ('done','held') OR {LAW}", name="law"),
     Index("run_batch_idx", "batch_id"),
     Index("run_feed_idx", "erp", "feed", "id"),
+    Index("run_started_idx", "started_at"),
     schema="sync",
     comment="One attempt to load a batch.",
 )
@@ -196,6 +203,11 @@ quarantine = Table(
     Column("resolved_run", BigInteger()),
     Column("resolved_by", Text()),
     Column("resolved_reason", Text()),
+    Column(
+        "raw_deleted_at",
+        DateTime(timezone=True),
+        comment="when its raw values went, by retention",
+    ),
     CheckConstraint("state IN ('open','released','discarded','superseded')", name="state"),
     Index(
         "quarantine_open_key",
@@ -207,6 +219,11 @@ quarantine = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("quarantine_batch_idx", "batch_id"),
+    Index(
+        "quarantine_resolved_idx",
+        "resolved_at",
+        postgresql_where=text("state <> 'open' AND raw_deleted_at IS NULL"),
+    ),
     Index(
         "quarantine_waiting_idx",
         "erp",
@@ -247,6 +264,7 @@ change = Table(
     CheckConstraint("op IN ('insert','update','delete')", name="op"),
     Index("change_key_idx", "erp", "part", "key"),
     Index("change_run_idx", "run_id"),
+    Index("change_at_idx", "at"),
     schema="sync",
     comment="What each run changed. A first load writes none: the batch is the change.",
 )
@@ -321,4 +339,5 @@ import portal_db.budget_tables
 import portal_db.gateway_tables
 import portal_db.order_tables
 import portal_db.price_tables
+import portal_db.proof_tables
 import portal_db.sweep_tables
