@@ -27,6 +27,7 @@ PASSWORDS_FILE = "passwords.json"
 GATEWAY_TOKENS = "gateway_tokens.json"
 GATEWAY_ROLES = ("portal", "metrics")
 WEBHOOK_KEY = "webhook_key"
+DESK_KEY = "desk_key"
 AIRFLOW_USERS = ("admin", "ops", "auditor")
 CONNECTION_FIELDS = frozenset(
     {"conn_type", "description", "host", "login", "password", "port", "schema", "extra"}
@@ -87,6 +88,7 @@ def make_home(settings: Settings) -> None:
         {role: secrets.token_urlsafe(32) for role in GATEWAY_ROLES}
     )
     makers[WEBHOOK_KEY] = lambda: secrets.token_urlsafe(48)
+    makers[DESK_KEY] = lambda: secrets.token_urlsafe(48)
     with locked(settings.secrets / ".lock"):
         for name, make in makers.items():
             path = settings.secrets / name

@@ -32,6 +32,7 @@ _COMMANDS = {
         "up": "waybill.cli_run",
         "demo": "waybill.cli_run",
         "gateway": "waybill.cli_run",
+        "desk": "waybill.cli_desk",
         "stop": "waybill.cli_run",
         "sync": "waybill.cli_sync",
         "check": "waybill.cli_sync",
@@ -59,6 +60,7 @@ _COMMANDS = {
         "drift": "waybill.cli_drift",
     },
     "House": {
+        "desk-user": "waybill.cli_desk",
         "db-url": "waybill.cli_run",
         "migrate": "waybill.cli_run",
         "airflow": "waybill.cli_run",

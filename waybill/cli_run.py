@@ -14,7 +14,7 @@ from mappings.settings import Settings
 @click.option("--data", default="default", show_default=True, help="Of the practice ERPs.")
 @click.pass_obj
 def up(settings: Settings, data: str, *, practice: bool) -> None:
-    """Start the database, Airflow and the gateway, and stay until Ctrl-C.
+    """Start the database, Airflow, the gateway and the desk, and stay until Ctrl-C.
 
     DAGs of new ERPs come up paused: switch them on in Airflow's UI. What dies is started again.
     """
@@ -25,7 +25,9 @@ def up(settings: Settings, data: str, *, practice: bool) -> None:
         settings = mapped_for(settings, data)
     erps = PracticeErps(settings, data) if practice else None
     services = [erps.service()] if erps else []
-    with Stack(settings, services, gateway=True, practice=practice, progress=told) as stack:
+    with Stack(
+        settings, services, gateway=True, desk=True, practice=practice, progress=told
+    ) as stack:
         if erps is not None:
             announce(settings, erps.connect())
         stack.wait_until_healthy()

@@ -24,6 +24,7 @@ _OURS = (
     "portal_db",
     "mappings",
     "gateway",
+    "review",
 )
 _MOST_BYTES = 10_000_000
 _KEPT = 5

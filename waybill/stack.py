@@ -25,10 +25,10 @@ import psycopg
 
 from mappings.errors import WaybillError
 from mappings.private_files import locked, make_home
-from mappings.settings import AIRFLOW_PORT, GATEWAY_PORT, Settings
+from mappings.settings import AIRFLOW_PORT, DESK_PORT, GATEWAY_PORT, Settings
 from portal_db import server
 from portal_db.migrate import migrate
-from waybill import airflow_process, gateway_process
+from waybill import airflow_process, desk_process, gateway_process
 from waybill.airflow_api import AirflowApi
 from waybill.ports import LOOPBACK, reserved_port
 from waybill.run_file import AlreadyRunning, Run, read_run, remove_run, up_lock, write_run
@@ -44,7 +44,7 @@ class Stack:
     `services` are started beside Airflow; `addresses` names where they are, for run.json.
     `progress(name, state)` is told what starts, runs, restarts and stops, from other threads too.
     `airflow=False` leaves Airflow out; `gateway` starts the real-time lane, which with `practice`
-    lets ERPs on this machine call it.
+    lets ERPs on this machine call it; `desk` starts the review desk, behind its own sign-in.
     Entering raises AlreadyRunning where another process runs this WAYBILL_HOME.
     """
 
@@ -56,6 +56,7 @@ class Stack:
         addresses: Mapping[str, str] | None = None,
         airflow: bool = True,
         gateway: bool = False,
+        desk: bool = False,
         practice: bool = False,
         progress: Progress = lambda _name, _state: None,
     ) -> None:
@@ -63,6 +64,7 @@ class Stack:
         self._services = list(services)
         self._airflow = airflow
         self._gateway = gateway
+        self._desk = desk
         self._practice = practice
         self._progress = progress
         self._started = contextlib.ExitStack()
@@ -142,6 +144,10 @@ class Stack:
             self._start_airflow(self._supervisor, undo.enter_context(reserved_port(AIRFLOW_PORT)))
         if self._gateway:
             self._start_gateway(self._supervisor, undo.enter_context(reserved_port(GATEWAY_PORT)))
+        if self._desk:
+            port = undo.enter_context(reserved_port(DESK_PORT))
+            self.addresses["desk"] = f"http://{LOOPBACK}:{port}"
+            self._supervisor.start(desk_process.service(settings, port))
         run = Run(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), self.addresses)
         write_run(settings, run)
         undo.callback(remove_run, settings)

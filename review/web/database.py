@@ -1,0 +1,36 @@
+"""A request's connection: read-only, narrowed to what its reader may see.
+
+Must not write, save the line that says that audit data was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import psycopg
+from starlette.requests import Request
+
+from portal_db import audit
+from review.web.desk import desk_of
+from review.web.gate import user_of
+
+Reader = Literal["review", "auditor"]
+
+
+@contextmanager
+def reading(request: Request, role: Reader | None = None) -> Iterator[psycopg.Connection[Any]]:
+    """A read-only connection in one snapshot, with a bounded time for each statement.
+
+    As `waybill_review` for an operator and `waybill_auditor` for an auditor, unless `role` says.
+    """
+    chosen: Reader = role or ("review" if user_of(request).operates else "auditor")
+    with desk_of(request).reading(chosen) as connection:
+        yield connection
+
+
+def note_reading(request: Request, subject: str, **detail: object) -> None:
+    """Put on record that this person looked at audit data, before it is shown."""
+    with desk_of(request).noting("auditor") as connection:
+        audit.note_reading(connection, user_of(request).name, subject, detail)
