@@ -80,9 +80,7 @@ def compute(ctx: Context, erp: str, *, now: datetime | None = None) -> list[Figu
                 found += _figures(one, span, end, of_dealers, closed=end <= today)
         if not _has_own_baseline(ctx, erp):
             end = first_portal or today
-            found += _baseline(
-                ctx, erp, zone, end - timedelta(days=BASELINE_DAYS), end, of_dealers
-            )
+            found += _baseline(ctx, erp, zone, end - timedelta(days=BASELINE_DAYS), end, of_dealers)
         with connection.transaction():
             store.keep(connection, erp, found)
     return found
@@ -97,15 +95,11 @@ def set_baseline(ctx: Context, erp: str, since: date, until: date, *, actor: str
     ctx.feed(erp, "order_status")
     zone = ctx.erp(erp).time_zone
     with ctx.connection() as connection:
-        of_dealers = store.dealers(
-            connection, ctx.refers(erp, "order_status").get("dealer", erp)
-        )
+        of_dealers = store.dealers(connection, ctx.refers(erp, "order_status").get("dealer", erp))
         found = _baseline(ctx, erp, zone, since, until, of_dealers)
         with connection.transaction():
             store.keep(connection, erp, found)
-            record(
-                connection, actor, "baseline", f"figures {erp}", {"from": since, "to": until}
-            )
+            record(connection, actor, "baseline", f"figures {erp}", {"from": since, "to": until})
     return found
 
 
@@ -152,9 +146,7 @@ def _figures(
 ) -> Iterator[Figure]:
     def share(name: str, part: int, whole: int) -> Figure:
         value = Decimal(part * 1_000_000 // whole).scaleb(-6) if whole else None
-        return Figure(
-            span, one.starts_on, end, name, value, Decimal(part), Decimal(whole), closed
-        )
+        return Figure(span, one.starts_on, end, name, value, Decimal(part), Decimal(whole), closed)
 
     def median(name: str, value: Decimal | None, over: int) -> Figure:
         return Figure(

@@ -49,9 +49,7 @@ def figures(
         raise click.UsageError("a baseline is one ERP's: name it")
     with opened(settings) as context:
         if erp is not None and baseline_from is not None and baseline_to is not None:
-            set_baseline(
-                context, erp, baseline_from.date(), baseline_to.date(), actor=actor()
-            )
+            set_baseline(context, erp, baseline_from.date(), baseline_to.date(), actor=actor())
         for one in [erp] if erp else supplying(context):
             compute(context, one)
         with context.connection() as connection:

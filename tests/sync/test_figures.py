@@ -60,20 +60,39 @@ def order(admin: psycopg.Connection[Any], key: str, at: str, by: str, **more: An
     )  # fmt: skip
 
 
-def test_every_figure_is_what_its_orders_say(
-    ctx: Context, admin: psycopg.Connection[Any]
-) -> None:
+def test_every_figure_is_what_its_orders_say(ctx: Context, admin: psycopg.Connection[Any]) -> None:
     # the week of Monday 2026-03-09; 06:30 UTC is 09:30 in the office
-    order(admin, "1", "2026-03-09T06:30", "A", channel="portal",
-          first_shipped_at=datetime(2026, 3, 9, 10, 30, tzinfo=UTC))
+    order(
+        admin,
+        "1",
+        "2026-03-09T06:30",
+        "A",
+        channel="portal",
+        first_shipped_at=datetime(2026, 3, 9, 10, 30, tzinfo=UTC),
+    )
     order(admin, "2", "2026-03-10T15:00", "A", portal_ref="WB-1")  # 18:00: after hours
     order(admin, "3", "2026-03-11T05:59", "B", status="rejected")  # 08:59: after hours, an error
     order(admin, "4", "2026-03-14T10:00", "B", channel="portal")  # Saturday
-    order(admin, "5", "2026-03-12T10:00", "C", ordered_at_exact=False,
-          first_shipped_at=datetime(2026, 3, 14, 10, tzinfo=UTC))
+    order(
+        admin,
+        "5",
+        "2026-03-12T10:00",
+        "C",
+        ordered_at_exact=False,
+        first_shipped_at=datetime(2026, 3, 14, 10, tzinfo=UTC),
+    )
     order(admin, "6", "2026-03-08T21:30", "C")  # Monday 00:30 in the office: the same week
-    insert(admin, "order_event", order_key="4", dealer_key="B", dealer_erp=ERP, seq=1, at=NOW,
-           kind="changed", source="erp")
+    insert(
+        admin,
+        "order_event",
+        order_key="4",
+        dealer_key="B",
+        dealer_erp=ERP,
+        seq=1,
+        at=NOW,
+        kind="changed",
+        source="erp",
+    )
     order(admin, "7", "2026-03-16T10:00", "C")  # the next week, not over yet
     compute(ctx, ERP, now=NOW)
     with ctx.connection() as connection:
