@@ -38,6 +38,8 @@ class Settings:
     `mappings` are folders with one `<erp>.yaml` per ERP; later folders add to earlier ones.
     `audit_anchors` are fsspec URLs or folders where the head of the audit's chain is written
     down; only one outside this machine proves anything against whoever owns it.
+    `keep` is class of data → days as text, where an installation keeps it for another time than
+    `mappings/retention.py` says.
     """
 
     home: Path
@@ -47,6 +49,7 @@ class Settings:
     airflow_home: Path = REPOSITORY
     audit_anchors: tuple[str, ...] = ()
     gateway_url: str | None = None
+    keep: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(
@@ -92,6 +95,7 @@ class Settings:
             audit_anchors=tuple((env.get("WAYBILL_AUDIT_ANCHORS") or "").split())
             or (str(chosen_home / "anchors"),),
             gateway_url=env.get("WAYBILL_GATEWAY_URL") or None,
+            keep=_pairs(env.get("WAYBILL_KEEP") or ""),
         )
 
     @property
@@ -132,6 +136,8 @@ class Settings:
             env["WAYBILL_DATABASE_URL"] = self.database_url
         if self.gateway_url is not None:
             env["WAYBILL_GATEWAY_URL"] = self.gateway_url
+        if self.keep:
+            env["WAYBILL_KEEP"] = " ".join(f"{name}={days}" for name, days in self.keep)
         return env
 
     def secret(self, name: str) -> str:
@@ -153,6 +159,12 @@ def child_environment(settings: Settings, **more: str) -> dict[str, str]:
 def environment_variable(name: str) -> str | None:
     """One variable that has no place in `Settings` (`AIRFLOW_CONN_<ID>` and the like)."""
     return os.environ.get(name) or None
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """`a=1 b=2` as pairs; what has no `=` is a name without a value."""
+    found = [word.partition("=") for word in text.split()]
+    return tuple((name, value) for name, _, value in found)
 
 
 def _path(value: Path | str) -> Path:

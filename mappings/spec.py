@@ -109,6 +109,9 @@ class FeedMapping(Strict):
         description="how far behind its cursor a delta starts again; default 10, and 60 where "
         "`misses` names late_commits",
     )
+    keep: int | None = Field(
+        None, ge=1, description="days for which its bytes are kept as evidence; default 400"
+    )
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
 
 

@@ -70,12 +70,18 @@ batch = Table(
     Column("superseded_by", BigInteger()),
     Column("sweep", Text(), comment="why a delta feed was read as a whole; NULL: it was not"),
     Column("read_seconds", Numeric(12, 3), comment="from the beginning of the pull to its seal"),
+    Column(
+        "evidence_deleted_at",
+        DateTime(timezone=True),
+        comment="when its landed bytes went, by retention",
+    ),
     CheckConstraint(
         "state IN ('pulling','landed','applied','held','superseded','refused','abandoned')",
         name="state",
     ),
     CheckConstraint("mode IN ('snapshot','delta')", name="mode"),
     Index("batch_feed_idx", "erp", "feed", "scope_key", "id"),
+    Index("batch_evidence_idx", "pulled_at", postgresql_where=text("evidence_deleted_at IS NULL")),
     schema="sync",
     comment="The raw pages of one pull, kept as evidence; id is the order in which they apply.",
 )
@@ -127,6 +133,7 @@ run = Table(
     CheckConstraint(f"state NOT IN ('done','held') OR {LAW}", name="law"),
     Index("run_batch_idx", "batch_id"),
     Index("run_feed_idx", "erp", "feed", "id"),
+    Index("run_started_idx", "started_at"),
     schema="sync",
     comment="One attempt to load a batch.",
 )
@@ -205,6 +212,10 @@ quarantine = Table(
         nullable=False,
         server_default="1",
         comment="counts every change of the item: what a person saw",
+    Column(
+        "raw_deleted_at",
+        DateTime(timezone=True),
+        comment="when its raw values went, by retention",
     ),
     CheckConstraint("state IN ('open','released','discarded','superseded')", name="state"),
     Index(
@@ -219,6 +230,11 @@ quarantine = Table(
     Index("quarantine_batch_idx", "batch_id"),
     Index("quarantine_shape_idx", "shape", "state", "id"),
     Index("quarantine_key_idx", "key", postgresql_ops={"key": "text_pattern_ops"}),
+    Index(
+        "quarantine_resolved_idx",
+        "resolved_at",
+        postgresql_where=text("state <> 'open' AND raw_deleted_at IS NULL"),
+    ),
     Index(
         "quarantine_waiting_idx",
         "erp",
@@ -259,6 +275,7 @@ change = Table(
     CheckConstraint("op IN ('insert','update','delete')", name="op"),
     Index("change_key_idx", "erp", "part", "key"),
     Index("change_run_idx", "run_id"),
+    Index("change_at_idx", "at"),
     schema="sync",
     comment="What each run changed. A first load writes none: the batch is the change.",
 )
@@ -334,4 +351,5 @@ import portal_db.desk_tables
 import portal_db.gateway_tables
 import portal_db.order_tables
 import portal_db.price_tables
+import portal_db.proof_tables
 import portal_db.sweep_tables

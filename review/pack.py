@@ -7,12 +7,10 @@ That somebody made it is in the audit, too. Must not hold raw values of records 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +21,9 @@ import psycopg
 from mappings.errors import Misconfigured
 from mappings.feeds import FEEDS
 from portal_db.audit import note_reading, sealed_rows
-from review import evidence, verifier
+from review import evidence, spreadsheet, verifier
 from review.report import Summary, render
 from review.signing import signing_key
-from review.spreadsheet import cell
 from sync.anchoring import seal_and_anchor
 from sync.context import Context
 from sync.progress import Progress, silent
@@ -117,7 +114,7 @@ def _fill(
     summary = Summary(since, until)
     for done, table in enumerate(evidence.EXPORTED):
         found = _Counted(evidence.rows(connection, table, since, until), summary.sees(table.name))
-        signed.add(f"{table.name}.csv", _csv(found))
+        signed.add(f"{table.name}.csv", spreadsheet.table(found))
         counts[table.name] = found.count
         progress("export", done + 1, len(evidence.EXPORTED) + 1)
     _add_rules(signed, connection, since, until)
@@ -154,30 +151,12 @@ class _Counted:
         self._see = see
         self.count = 0
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Mapping[str, object]]:
         for row in self._rows:
             self.count += 1
             if self._see is not None:
                 self._see(row)
             yield row
-
-
-def _csv(rows: _Counted) -> Iterator[bytes]:
-    """UTF-8 with a mark, so that spreadsheets read it as such; no cell begins a formula."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    heads: list[str] | None = None
-    yield b"\xef\xbb\xbf"
-    for row in rows:
-        if heads is None:
-            heads = list(row)
-            writer.writerow(heads)
-        writer.writerow([cell(row[name]) for name in heads])
-        if text.tell() > 1 << 16:
-            yield text.getvalue().encode("utf-8")
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue().encode("utf-8")
 
 
 def _add_rules(

@@ -110,7 +110,7 @@ def _known(ctx: Context, erp: str, locations: list[str]) -> set[str]:
     with ctx.connection() as connection:
         rows = connection.execute(
             "SELECT location FROM portal.document WHERE erp = %s AND state = 'present' "
-            "AND location = ANY(%s)",
+            "AND deleted_at IS NULL AND location = ANY(%s)",
             (erp, locations),
         ).fetchall()
     return {location for (location,) in rows}

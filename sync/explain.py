@@ -206,7 +206,9 @@ def _evidence(
             data = text.read(min(end - start, _MOST_BYTES))
     except WaybillError as error:
         hashes = [{"page": p.page, "name": p.name, "sha256": p.sha256} for p in mine]
-        return _Record(None, None), {"state": "gone", "says": str(error), "hashes": hashes}
+        gone = batch.get("evidence_deleted_at")
+        says = f"its time as evidence was over on {gone:%Y-%m-%d}" if gone else str(error)
+        return _Record(None, None), {"state": "gone", "says": says, "hashes": hashes}
     return record, {
         "state": "present",
         **place,

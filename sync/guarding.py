@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from mappings.vocabulary import Guards, Part
-from portal_db import delta
+from portal_db import check_results, delta
 from portal_db.counts import Counts
 from portal_db.ledger import Batch, read_cursor
 from portal_db.pairs import biggest_movements, changed_values, delta_rows
@@ -25,6 +25,7 @@ from quality.change import compared, moved_more_than, suspects
 from quality.expectations import SAMPLE_ROWS, CheckResult, evaluate, evaluate_batch
 from quality.guards import DeltaStats, Stop, stopped, suspects_are_single
 from quality.quarantine import Reason
+from sync.recording import failing_statistics, mask_results, result
 from sync.scope import Scope
 from sync.settle import Settling
 
@@ -53,30 +54,16 @@ class Judgement:
     stops: list[ShownStop] = field(default_factory=list)
     movements: list[dict[str, Any]] = field(default_factory=list)
     results: list[tuple[str, str, CheckResult]] = field(default_factory=list)
-    """(part, judge, result); judge is gx or mask."""
+    """(part, judge, result); judge is gx or batch."""
+    masks: list[check_results.Result] = field(default_factory=list)
+    """The first judge's results, who decided what is let in."""
+    failing: list[check_results.FailingRow] = field(default_factory=list)
     had_previous: bool = False
 
     def store(self, connection: psycopg.Connection[Any], run_id: int) -> None:
-        """Write every result to the run's record, in the caller's transaction."""
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO sync.check_result (run_id, part, check_id, judge, success, evaluated, "
-                "failed, population, says) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    (
-                        run_id,
-                        part,
-                        r.check_id,
-                        judge,
-                        r.success,
-                        r.evaluated,
-                        r.failed,
-                        r.population,
-                        r.says,
-                    )
-                    for part, judge, r in self.results
-                ],
-            )
+        """Write every result and the rows that failed, in the caller's transaction."""
+        told = [result(part, judge, one) for part, judge, one in self.results]
+        check_results.put(connection, run_id, [*self.masks, *told], self.failing)
 
 
 def judge_delta(
@@ -133,6 +120,10 @@ def judge_delta(
             says = f"{pair} differ by letters' case alone"
             settling.intake.remarks.add(part.name, "similar_keys", says)
     judgement.results += settling.intake.remarks.results()
+    single = changes is None or settling.selected or suspects_are_single(guards, stats)
+    held = {} if single or changes is None else changes.reasons
+    judgement.masks, failing = mask_results(feed, settling, held)
+    judgement.failing += failing
     return judgement
 
 
@@ -244,9 +235,10 @@ def _expect(
         return
     main = judgement.parts[feed.main]
     found = statistics(main, stats, declared.get(feed.main), _portal_figures(staging, judgement))
-    judgement.results += [
-        (feed.main, "batch", r) for r in evaluate_batch(checks_of(feed.name), found)
-    ]
+    checks = checks_of(feed.name)
+    told = evaluate_batch(checks, found)
+    judgement.results += [(feed.main, "batch", r) for r in told]
+    judgement.failing += failing_statistics(feed.main, checks, told, found)
 
 
 def _portal_figures(staging: Staging, judgement: Judgement) -> dict[str, Decimal | int | None]:

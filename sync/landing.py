@@ -156,7 +156,7 @@ class Landing:
             return False
 
     def remove(self, folder: str) -> None:
-        """Drop the files of a pull that never landed, as the database says.
+        """Drop the files of a pull that never landed, or whose time as evidence is over.
 
         It may have a manifest: a process can end between the seal and the database's record.
         """
@@ -200,6 +200,14 @@ class Landing:
         return cast(
             "IO[bytes]", self._fs.open(f"{self._root}/documents/{sha256[:2]}/{sha256}", "rb")
         )
+
+    def remove_document(self, sha256: str) -> bool:
+        """Drop a document that nothing names any more; False where it was not there."""
+        path = f"{self._root}/documents/{sha256[:2]}/{sha256}"
+        there = bool(self._fs.exists(path))
+        if there:
+            self._fs.rm(path)
+        return there
 
     @contextmanager
     def _writing(self, path: str) -> Iterator[IO[bytes]]:

@@ -58,6 +58,9 @@ _COMMANDS = {
     "Prove": {
         "audit": "waybill.cli_audit",
         "drift": "waybill.cli_drift",
+        "quality": "waybill.cli_quality",
+        "figures": "waybill.cli_figures",
+        "retention": "waybill.cli_retention",
     },
     "House": {
         "desk-user": "waybill.cli_desk",
