@@ -212,6 +212,7 @@ quarantine = Table(
         nullable=False,
         server_default="1",
         comment="counts every change of the item: what a person saw",
+    ),
     Column(
         "raw_deleted_at",
         DateTime(timezone=True),
