@@ -130,16 +130,24 @@ def _with_dealers(rows: Dataset) -> Dataset:
 
 
 def erp_at(
-    erp: str, rows: Dataset, known: tuple[str, str], folder: Path, book: Path, port: int = 0
+    erp: str,
+    rows: Dataset,
+    known: tuple[str, str],
+    folder: Path,
+    book: Path,
+    port: int = 0,
+    **keys: str,
 ) -> Any:  # noqa: ANN401  one of three servers
-    """The practice ERP, not yet listening."""
+    """The practice ERP, not yet listening. `keys`: the SSH keys that one which comes back keeps."""
     user, password = known
     if erp == "anvil":
         return SoapErp(rows, user=user, password=password, orders=book, port=port)
     if erp == "birch":
         return ODataErp(rows, client_id=user, client_secret=password, orders=book, port=port)
     empty, files = Dataset({}, rows.as_of), folder / "files"
-    return SftpErp(empty, user=user, password=password, folder=files, orders=book, port=port)
+    return SftpErp(
+        empty, user=user, password=password, folder=files, orders=book, port=port, **keys
+    )
 
 
 def write_mapping(erp: str, folder: Path, words: dict[str, Any]) -> None:

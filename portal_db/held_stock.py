@@ -1,4 +1,4 @@
-"""Stock that portal orders keep for themselves: until a figure of the ERP contains them. Reads only."""
+"""Stock that portal orders keep until a figure of the ERP contains them. Reads only."""
 
 from __future__ import annotations
 
