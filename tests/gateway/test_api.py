@@ -94,6 +94,8 @@ def test_ORD_8_available_is_on_hand_less_reserved_less_unacknowledged_orders(
         ],
     )  # fmt: skip
     till.db.execute("UPDATE portal.stock_hold SET ended_at = now(), ended_because = 'acknowledged'")
+    assert till.db.execute(shown).fetchone() == (100, 30, 20, 50)  # a figure from before that
+    till.db.execute("UPDATE portal.stock SET as_of = now()")
     assert till.one("SELECT available FROM portal.stock_available") == 70  # the ERP has it now
 
 
