@@ -170,7 +170,10 @@ def _cursors(records: Sequence[Any], steps: tuple[str, ...]) -> list[str]:
         values: Iterable[Any] = map(attrgetter("inner"), records)
     else:
         values = (_descend(record, len(steps)) for record in records)
-    return [str(value) for value in values if value is not None and value != ""]
+    found = list(values)
+    if set(map(type, found)) == {str} and "" not in found:  # as nearly every page has them
+        return found
+    return [str(value) for value in found if value is not None and value != ""]
 
 
 def _descend(value: object, depth: int) -> object:
