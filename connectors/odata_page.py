@@ -172,7 +172,7 @@ def _cursors(records: Sequence[Any], steps: tuple[str, ...]) -> list[str]:
         values = (_descend(record, len(steps)) for record in records)
     found = list(values)
     if set(map(type, found)) == {str} and "" not in found:  # as nearly every page has them
-        return found
+        return cast("list[str]", found)
     return [str(value) for value in found if value is not None and value != ""]
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import io
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,9 @@ _HANG_SECONDS = 10
 
 _WAIT_SECONDS = 120
 """By the clock, for what waits and does nothing."""
+
+Also = Callable[[bytes, ReadPlan], None]
+"""What else looks into the same bytes: it ends well or raises a WaybillError."""
 
 _KEPT = 3
 """So many cases of one find are kept; the others are counted."""
@@ -93,6 +97,7 @@ def run(
     name: str,
     plans: Sequence[tuple[ReadPlan, Sequence[bytes]]],
     words: Sequence[bytes] = (),
+    also: Also | None = None,
 ) -> int:
     """Fuzz for the seconds of the command line. `plans`: each with its valid documents."""
     asked = argparse.ArgumentParser(description=f"spoils {name} files, byte by byte")
@@ -112,7 +117,7 @@ def run(
     while time.monotonic() < end:
         plan, documents = plans[tally.cases % len(plans)]
         seed = f"{tally.cases}-{given.seed}"
-        _one(name, plan, one(documents, seed, words), seed, tally, given.finds)
+        _one(name, plan, one(documents, seed, words), seed, tally, given.finds, also)
     ends = ", ".join(f"{code} {count:,}" for code, count in tally.errors.most_common())
     print(
         f"{name}: {tally.cases:,} cases in {given.seconds:.0f} s "
@@ -122,12 +127,23 @@ def run(
     return 1 if tally.finds else 0
 
 
-def _one(name: str, plan: ReadPlan, data: bytes, seed: str, tally: Tally, finds: Path) -> None:
+def _one(
+    name: str,
+    plan: ReadPlan,
+    data: bytes,
+    seed: str,
+    tally: Tally,
+    finds: Path,
+    also: Also | None,
+) -> None:
     tally.cases += 1
     signal.setitimer(signal.ITIMER_PROF, _HANG_SECONDS)
     signal.alarm(_WAIT_SECONDS)
     try:
         rows, broken, code = case(data, plan)
+        if also is not None:
+            with contextlib.suppress(WaybillError):
+                also(data, plan)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  a find is whatever nobody expected
