@@ -186,6 +186,9 @@ def main() -> None:
         "cpu_seconds": {w: [round(r["cpu"], 3) for r in rs] for w, rs in found.items()},
         "median_seconds": {way: round(value, 3) for way, value in medians.items()},
         "ratio_both_to_bare": round(medians["both"] / medians["bare"], 2),
+        "ratio_of_fastest": round(
+            min(r["seconds"] for r in found["both"]) / min(r["seconds"] for r in found["bare"]), 2
+        ),
         "cpu_ratio_both_to_bare": round(spent["both"] / spent["bare"], 2),
         "ratio_of_each_round": [round(one, 2) for one in each],
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
@@ -29,8 +29,8 @@ _INSTANT = re.compile(
 )
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _TICKS = re.compile(r"/Date\((-?\d+)([+-]\d{1,4})?\)/")
-_MARK, _LAST = 10, itemgetter(-1)
-"""Where an instant's T stands; the last letter of a text."""
+_MARK = 10
+"""Where an instant's T stands."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,9 +88,10 @@ def largest(texts: Collection[str]) -> str | None:
     if not texts:
         return None
     (length, *others) = set(map(len, texts))
-    one_form = not others and length > _MARK and set(map(_LAST, texts)) == {"Z"}
-    if one_form and set(map(itemgetter(_MARK), texts)) == {"T"}:  # instants: as text
-        return max(texts)
+    if not others and length > _MARK:
+        every = "".join(texts)
+        if not every[_MARK::length].strip("T") and not every[length - 1 :: length].strip("Z"):
+            return max(texts)  # instants of one form: as text
     return max(set(texts), key=_order)
 
 
