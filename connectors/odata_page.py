@@ -28,7 +28,7 @@ _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?)?"
 )
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_TICKS = re.compile(r"/Date\((-?\d+)([+-]\d{1,4})?\)/")
+_TICKS = re.compile(r"/Date\((-?\d{1,14})([+-]\d{1,4})?\)/")
 _MARK = 10
 """Where an instant's T stands."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -246,7 +246,7 @@ def _count(*values: object) -> int | None:
 def _no_records(content: bytes, what: str) -> Transient | SourceChanged:
     try:
         page = cast("object", msgspec.json.decode(content))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         page = None
     if isinstance(page, dict) and "error" in page:
         return Transient(f"{what}: an error inside a successful answer", code="error_in_body")

@@ -86,7 +86,7 @@ def look(content: bytes, headers: Mapping[str, str], source: RestSource) -> Seen
 def _digest(records: list[Any]) -> bytes:
     try:
         text = msgspec.json.encode(records)
-    except TypeError:  # numbers as the slower reader holds them
+    except (TypeError, UnicodeEncodeError):  # numbers and half pairs of the slower reader
         text = json_walk.compact(records).encode("utf-8", "surrogatepass")
     return hashlib.sha256(text).digest()
 

@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 _ISO = re.compile(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
 _COMPACT = ((re.compile(r"^\d{8}$"), "%Y%m%d"), (re.compile(r"^\d{14}$"), "%Y%m%d%H%M%S"))
 _NUMBER = re.compile(r"^\d+(\.\d+)?$")
-_TICKS = re.compile(r"^/Date\((-?\d+)([+-]\d{1,4})?\)/$")  # OData 2: milliseconds since 1970, UTC
+_TICKS = re.compile(
+    r"^/Date\((-?\d{1,14})([+-]\d{1,4})?\)/$"
+)  # OData 2: milliseconds since 1970, UTC
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 

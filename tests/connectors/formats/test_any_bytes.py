@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.fuzz.documents import csv_plan, plan, zipped
+from bench.fuzz.documents import JSON_PLANS, ODATA, REST, csv_plan, plan, zipped
 from bench.fuzz.drive import case
 from bench.fuzz.json import looked
 from bench.fuzz.mutate import one
@@ -68,6 +68,14 @@ def test_found_a_byte_order_mark_behind_the_header_does_not_change_what_a_quote_
     data = 'KOD;AD;FİYAT\r\n\ufeff"Öz;türk ""A""";13,75\r\n'.encode()
     for newlines in (True, False):
         assert case(data, csv_plan(quoted_newlines=newlines)) == (1, 0, None)
+
+
+def test_found_json_pages_that_are_odd_where_the_connector_looks() -> None:
+    odata, rest = (next(p for p, d in JSON_PLANS if text.encode() in d) for text in (ODATA, REST))
+    looked(ODATA.replace("1767225600000", "1" * 90).encode(), odata)  # no instant: a text
+    with pytest.raises(WaybillError):
+        looked(ODATA.encode().replace(b"value", b"val\xffe"), odata)
+    looked(REST.replace('"key":1', '"key\\ud800":1').encode(), rest)
 
 
 def test_found_a_zip_entry_without_a_name() -> None:
