@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("no", "<u4")])
 _RANGE_BYTES = 64 * 1024 * 1024
 _FLUSH_RECORDS = 250_000
 _MOST_REFUSED = 100_000
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,67 +46,74 @@ class Doubt(Exception):
     """The index cannot tell; the load compares everything."""
 
 
-def digests(lines: list[bytes], first: int) -> np.ndarray:
-    """The RECORDs of some lines, numbered from `first`."""
-    found = np.empty(len(lines), RECORD)
-    halves = np.frombuffer(b"".join(map(xxhash.xxh3_128_digest, lines)), ">u8")
-    found["high"], found["low"] = halves[0::2], halves[1::2]
-    found["no"] = np.arange(first, first + len(lines), dtype=np.uint32)
-    return found
-
-
 def ranges_for(total_bytes: int) -> int:
     """Into how many ranges a batch of so many bytes is cut: a power of two."""
     return 1 << max(0, (max(total_bytes, 1) - 1) // _RANGE_BYTES).bit_length()
 
 
 class Gathered:
-    """The digests of a new batch, thrown into ranges; on disk where they are many."""
+    """The digests of a new batch, thrown into ranges by a thread; on disk where they are many."""
 
     def __init__(self, folder: Path, ranges: int) -> None:
         self._folder = folder
         self.ranges = ranges
         self.records = 0
-        self._waiting: list[list[np.ndarray]] = [[] for _ in range(ranges)]
+        self._waiting: list[bytes] = []
         self._count = 0
+        self._sorted: list[list[np.ndarray]] = [[] for _ in range(ranges)]
+        self._sorter = ThreadPoolExecutor(1, "record-index")
+        self._sorting: Future[None] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, found: np.ndarray) -> None:
-        """Take in the digests of some records."""
-        self.records += len(found)
-        self._count += len(found)
-        if self.ranges == 1:
-            self._waiting[0].append(found)
-            return
-        shift = np.uint64(64 - (self.ranges - 1).bit_length())
-        place = (found["high"] >> shift).astype(np.uint8)
-        found = found[np.argsort(place, kind="stable")]
-        edges = np.searchsorted(np.sort(place), np.arange(self.ranges + 1))
-        for number in range(self.ranges):
-            self._waiting[number].append(found[edges[number] : edges[number + 1]].copy())
+    def add(self, lines: list[bytes]) -> None:
+        """Take in the next records."""
+        self._waiting.append(b"".join(map(xxhash.xxh3_128_digest, lines)))
+        self._count += len(lines)
         if self._count >= _FLUSH_RECORDS:
             self._flush()
 
     def sorted_ranges(self) -> Iterator[np.ndarray]:
         """Each range in order of digest (equal ones in order of number), lowest range first."""
+        self._flush()
+        self._wait()
+        self._sorter.shutdown()
         for number in range(self.ranges):
-            pieces = list(self._waiting[number])
+            pieces, self._sorted[number] = self._sorted[number], []
             path = self._path(number)
             if path.exists():
                 pieces.insert(0, np.fromfile(path, RECORD))
                 path.unlink()
-            self._waiting[number] = []
-            found = np.concatenate(pieces) if pieces else np.empty(0, RECORD)
-            yield _in_order(found)
+            yield _in_order(np.concatenate(pieces) if pieces else np.empty(0, RECORD))
 
     def _flush(self) -> None:
-        for number, waiting in enumerate(self._waiting):
-            if waiting:
-                with self._path(number).open("ab") as file:
-                    for one in waiting:
-                        file.write(one.tobytes())
-                self._waiting[number] = []
-        self._count = 0
+        """Let the thread sort what waits; one such piece is on its way at a time."""
+        self._wait()
+        if self._count:
+            first = self.records + 1
+            self._sorting = self._sorter.submit(self._sort, b"".join(self._waiting), first)
+            self.records += self._count
+        self._waiting, self._count = [], 0
+
+    def _wait(self) -> None:
+        if self._sorting is not None:
+            self._sorting.result()
+            self._sorting = None
+
+    def _sort(self, raw: bytes, first: int) -> None:
+        halves = np.frombuffer(raw, "<u8").reshape(-1, 2)
+        high = np.ascontiguousarray(halves[:, 0])
+        order = np.argsort(high)
+        found = np.empty(len(order), RECORD)
+        found["high"], found["low"] = high[order], halves[order, 1]
+        found["no"] = order + first
+        if self.ranges == 1:
+            self._sorted[0].append(found)
+            return
+        step = 2**64 // self.ranges
+        limits = np.arange(1, self.ranges, dtype=np.uint64) * np.uint64(step)
+        for number, piece in enumerate(np.split(found, np.searchsorted(high[order], limits))):
+            with self._path(number).open("ab") as file:
+                file.write(piece.tobytes())
 
     def _path(self, number: int) -> Path:
         return self._folder / f"range_{number:04}"
