@@ -6,11 +6,13 @@ Asks `quality` with plain numbers and gathers what the run's record keeps. Must 
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 
 from mappings.vocabulary import Guards, Part
 from portal_db import delta
@@ -55,9 +57,13 @@ class Judgement:
     results: list[tuple[str, str, CheckResult]] = field(default_factory=list)
     """(part, judge, result); judge is gx or mask."""
     had_previous: bool = False
+    second: list[Future[list[tuple[str, str, CheckResult]]]] = field(default_factory=list)
+    """What the second judge will have found: it records and decides nothing, so nobody waits."""
 
     def store(self, connection: psycopg.Connection[Any], run_id: int) -> None:
         """Write every result to the run's record, in the caller's transaction."""
+        while self.second:
+            self.results += self.second.pop().result()
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO sync.check_result (run_id, part, check_id, judge, success, evaluated, "
@@ -233,20 +239,34 @@ def _expect(
 ) -> None:
     """Great Expectations over the accepted delta (or a stated sample) and the batch's figures."""
     feed = staging.feed
+    rows_of: list[tuple[Part, pa.Table, str]] = []
     touched = False
     for part in feed.parts:
         rows, total = delta_rows(staging, part, SAMPLE_ROWS)
         touched = touched or total > 0
         population = f"delta {total}" if len(rows) == total else f"sample {len(rows)} of {total}"
         if total or part.name in settling.intake.read:
-            judgement.results += [(part.name, "gx", r) for r in evaluate(part, rows, population)]
-    if not touched:
-        return
+            rows_of.append((part, rows, population))
     main = judgement.parts[feed.main]
-    found = statistics(main, stats, declared.get(feed.main), _portal_figures(staging, judgement))
-    judgement.results += [
-        (feed.main, "batch", r) for r in evaluate_batch(checks_of(feed.name), found)
-    ]
+    found = None
+    if touched:
+        figures = _portal_figures(staging, judgement)
+        found = statistics(main, stats, declared.get(feed.main), figures)
+
+    def results() -> list[tuple[str, str, CheckResult]]:
+        told = [
+            (part.name, "gx", one)
+            for part, rows, population in rows_of
+            for one in evaluate(part, rows, population)
+        ]
+        if found is not None:
+            of_batch = evaluate_batch(checks_of(feed.name), found)
+            told += [(feed.main, "batch", one) for one in of_batch]
+        return told
+
+    judge = ThreadPoolExecutor(1, "second-judge")
+    judgement.second.append(judge.submit(results))
+    judge.shutdown(wait=False)
 
 
 def _portal_figures(staging: Staging, judgement: Judgement) -> dict[str, Decimal | int | None]:

@@ -6,6 +6,9 @@ talk to an ERP; the transaction that writes is `sync/run_end.py`'s.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -227,19 +230,19 @@ class Run:
         manifest = job.ctx.landing.read_manifest(job.batch.landing or "")
         del connection
         with job.timed("read"):
-            staging.create(job.feed.parts)
+            with staging.filling():
+                intake = take_in(
+                    job.ctx,
+                    job.mapping,
+                    job.feed,
+                    job.batch,
+                    pages,
+                    staging,
+                    only=job.order.only,
+                    known=known,
+                    progress=job.progress,
+                )
             staging.copy_files(_files(manifest, job.feed))
-            intake = take_in(
-                job.ctx,
-                job.mapping,
-                job.feed,
-                job.batch,
-                pages,
-                staging,
-                only=job.order.only,
-                known=known,
-                progress=job.progress,
-            )
             for part in job.feed.parts:
                 staging.analyze(part)
         return intake
@@ -260,28 +263,26 @@ class Run:
             settling.before_diff(last_wins=batch.mode == "delta")
         complete = self._complete(manifest, intake)
         still_staged(staging, settling)
-        if staging.first:
-            with job.timed("key"):
-                self._build(staging)
-        with job.timed("compare"):
-            self._compare(staging, settling, complete)
-            settling.after_diff()
-        still_staged(staging, settling)
-        with job.timed("judge"):
-            judgement = judge_delta(
-                connection,
-                staging,
-                settling,
-                batch=batch,
-                guards=job.ctx.guards(batch.erp, batch.feed),
-                scope=job.scope,
-                complete=complete,
-                declared=manifest["declared"],
-                overrides=order.overrides,
-                run_id=job.run_id,
-                compare_values=not order.everything,
-            )
-            digest = delta.digest(connection, staging, job.feed.parts)
+        with self._keyed(staging):
+            with job.timed("compare"):
+                self._compare(staging, settling, complete)
+                settling.after_diff()
+            still_staged(staging, settling)
+            with job.timed("judge"):
+                judgement = judge_delta(
+                    connection,
+                    staging,
+                    settling,
+                    batch=batch,
+                    guards=job.ctx.guards(batch.erp, batch.feed),
+                    scope=job.scope,
+                    complete=complete,
+                    declared=manifest["declared"],
+                    overrides=order.overrides,
+                    run_id=job.run_id,
+                    compare_values=not order.everything,
+                )
+                digest = delta.digest(connection, staging, job.feed.parts)
         if order.expected_delta is not None and digest != order.expected_delta:
             raise Misconfigured(
                 "what this batch would change is not what was shown when it was held",
@@ -300,11 +301,25 @@ class Run:
             self.known_records.remember(job.run_id, job.fingerprint, refused)
         return job.outcome("done", judgement.parts, [])
 
-    def _build(self, staging: Staging) -> None:
+    @contextmanager
+    def _keyed(self, staging: Staging) -> Iterator[None]:
+        """A first list is sorted for its key and its indexes at the same time; else nothing."""
+        if not staging.first:
+            yield
+            return
         job = self.job
         part = job.feed.part(job.feed.main)
-        if not first_load.finish(staging, part, batch_id=job.batch.id, observed_at=job.observed_at):
-            raise _KeyTwice
+        with job.ctx.connection() as beside, ThreadPoolExecutor(1, "indexes") as pool:
+            with job.timed("key"):
+                first_load.complete_columns(
+                    staging, part, batch_id=job.batch.id, observed_at=job.observed_at
+                )
+                indexes = pool.submit(first_load.add_indexes, beside, staging, part)
+                if not first_load.add_key(staging, part):
+                    raise _KeyTwice
+            yield
+            with job.timed("key"):
+                indexes.result()
 
     def _compare(self, staging: Staging, settling: Settling, complete: dict[str, bool]) -> None:
         """The delta of every part, roots before their children."""
