@@ -40,6 +40,8 @@ _BOOKKEEPING = (
     "deleted boolean NOT NULL DEFAULT false",
     "version timestamptz",
 )
+_FILLED: LiteralString = "75"
+"""Per cent of a page that a first list fills: a fifth of it may change and stays in its pages."""
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
 
 
@@ -113,18 +115,15 @@ class Staging:
     def _create(
         self, name: LiteralString, columns: list[LiteralString], *, lasting: bool = False
     ) -> None:
-        kind, more = ("", " WITH (fillfactor = 85)") if lasting else ("UNLOGGED ", "")
+        kind, more = ("", f" WITH (fillfactor = {_FILLED})") if lasting else ("UNLOGGED ", "")
         self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
 
     def copy(self, part: Part, table: pa.Table) -> int:
-        """Append typed rows; `table` has the staged fields and the five bookkeeping columns."""
+        """Append typed rows: the staged fields and the bookkeeping columns."""
         names: list[LiteralString] = [
             *(f.name for f in staged_fields(part)),
-            "record_no",
-            "root_no",
-            "raw_hash",
-            "version",
+            *("record_no", "root_no", "raw_hash", "version"),
         ]
         if pc.any(table["deleted"]).as_py():
             names.append("deleted")
