@@ -16,7 +16,7 @@ import pgpq
 import psycopg
 import pyarrow as pa
 
-_WAITING = 2
+_WAITING = 1
 """Tables that may wait for the thread: enough for both sides to be busy, few enough to hold."""
 _ROWS = 65_536
 

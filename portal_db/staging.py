@@ -100,6 +100,8 @@ class Staging:
             self._create(self.table(part.name), [*columns, *_BOOKKEEPING], lasting=lasting)
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
+            if self.narrowed and part.name == self.feed.main:
+                self._create(self.table(part.name, "_gone"), keys)
             if part.name == "document":
                 self._create(
                     self.table("document", "_files"),
@@ -133,12 +135,6 @@ class Staging:
     def copy_failed(self, part: Part, table: pa.Table) -> int:
         """Append the keys of records that were rejected: they have not vanished."""
         return self._copy(self.table(part.name, "_failed"), [*part.key, "record_no"], table)
-
-    def create_gone(self, part: Part) -> None:
-        """Create the table of keys whose records did not come again byte for byte."""
-        keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
-        self._create(self.table(part.name, "_gone"), keys)
-        self.narrowed = True
 
     def copy_gone(self, part: Part, table: pa.Table) -> int:
         """Append keys whose records did not come again: each is changed, or has vanished."""

@@ -6,6 +6,7 @@ Asks `quality` with plain numbers and gathers what the run's record keeps. Must 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -98,10 +99,12 @@ def judge_delta(
     overrides: frozenset[str],
     run_id: int,
     compare_values: bool = True,
+    live_before: Callable[[], int] | None = None,
 ) -> Judgement:
     """Change checks, ledger, guards and expectations of one run.
 
     `compare_values=False`: old values are not the ERP's (drift), so none is a jump.
+    `live_before`: the live rows of the main part, where they have been counted already.
     """
     feed = staging.feed
     main = feed.part(feed.main)
@@ -112,7 +115,7 @@ def judge_delta(
     changes = None
     if judgement.had_previous and compare_values:
         changes = _Changes(staging, settling, guards)
-    stats = _stats(staging, main, scope, judgement, complete, settling, changes, guards)
+    stats = _stats(staging, main, scope, judgement, complete, settling, changes, live_before)
     if changes is not None and (settling.selected or suspects_are_single(guards, stats)):
         for root in feed.roots:
             settling.refuse_suspects(root, changes.reasons.get(root.name, {}))
@@ -158,7 +161,7 @@ def _emptied(
         came = settling.intake.read.get(root.name, 0)
         if root.name == staging.feed.main or came or not complete.get(root.name) or not deletes:
             continue
-        before = live(staging, root, deletes.condition, deletes.parameters)
+        before = live(staging.connection, staging.erp, root, deletes.condition, deletes.parameters)
         stats = DeltaStats(live_before=before, complete=True, had_records=False)
         if before:
             found += stopped(
@@ -211,11 +214,13 @@ def _stats(
     complete: dict[str, bool],
     settling: Settling,
     changes: _Changes | None,
-    guards: Guards,
+    live_before: Callable[[], int] | None,
 ) -> DeltaStats:
-    del guards
     deletes = scope.deletes(main)
-    before = live(staging, main, deletes.condition, deletes.parameters) if deletes else 0
+    before = 0
+    if deletes is not None:
+        counted = (staging.erp, main, deletes.condition, deletes.parameters)
+        before = live(staging.connection, *counted) if live_before is None else live_before()
     found = delta.counts(staging, main)
     return DeltaStats(
         live_before=before,
