@@ -36,8 +36,7 @@ def main() -> int:
     """Run the cases that the command line asks for."""
     args = _arguments()
     folder = Path(args.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = _files(folder, args.rows)
+    files = make_files(folder, args.rows, (*price_file.VARIANTS, "clean"))
     installation = Installation(folder)
     try:
         bench = _Bench(args, installation, files)
@@ -74,18 +73,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _files(folder: Path, rows: int) -> dict[str, Path]:
-    """Every variant, made once and kept."""
-    found = {}
-    for variant in price_file.VARIANTS:
-        found[variant] = folder / f"prices_{rows}_{variant}.csv"
-        if not found[variant].exists():
-            waiting = found[variant].with_suffix(".part")
-            price_file.write_variant(waiting, rows, variant)
-            waiting.rename(found[variant])
-    found["clean"] = folder / f"prices_{rows}_clean.csv"
-    if not found["clean"].exists():
-        price_file.write_clean(found["clean"], rows)
+def make_files(folder: Path, rows: int, wanted: tuple[str, ...]) -> dict[str, Path]:
+    """The variants of the price list, and `clean`; made once and kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {variant: folder / f"prices_{rows}_{variant}.csv" for variant in wanted}
+    for variant, path in found.items():
+        if not path.exists():
+            waiting = path.with_suffix(".part")
+            if variant == "clean":
+                price_file.write_clean(waiting, rows)
+            else:
+                price_file.write_variant(waiting, rows, variant)
+            waiting.rename(path)
     return found
 
 

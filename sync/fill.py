@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 
 from connectors.formats.csv_lines import NotLineByLine
 from mappings.errors import WaybillError
@@ -129,6 +130,7 @@ def read(
             if also is not None:
                 also.result()
         staging.copy_files(_files(manifest, job.feed))
+        pa.default_memory_pool().release_unused()  # what comes now needs none of it
         for part in job.feed.parts:
             staging.analyze(part)
     return intake

@@ -26,7 +26,8 @@ from mappings.vocabulary import Feed
 from portal_db.ledger import Batch, PageRow, changed_since, read_batch, read_cursor, read_pages
 from portal_db.quarantine import open_items_of_others
 from sync.context import Context
-from sync.record_index import Binding, Doubt, Gathered, RecordIndex
+from sync.record_digests import Gathered
+from sync.record_index import Binding, Doubt, RecordIndex
 from sync.sources import readings, supplied
 
 
