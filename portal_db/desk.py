@@ -19,9 +19,7 @@ DAYS = 14
 _MOST_DEALERS = 1000
 
 # an ignored group whose date has come needs a person again
-_STATE = (
-    "CASE WHEN g.state = 'ignored' AND g.ignored_until <= now() THEN 'open' ELSE g.state END"
-)
+_STATE = "CASE WHEN g.state = 'ignored' AND g.ignored_until <= now() THEN 'open' ELSE g.state END"
 _NEEDS: dict[str, LiteralString] = {
     "needs": f"g.open_items > 0 AND {_STATE} IN ('open', 'acknowledged')",
     "open": f"g.open_items > 0 AND {_STATE} = 'open'",
@@ -212,12 +210,15 @@ def dealers(connection: Connection, shape: str, limit: int = 10) -> list[Row]:
 
 def choices(connection: Connection) -> dict[str, list[str]]:
     """What groups can be filtered by: erp, feed, code, assignee, tag."""
-    row = connection.execute(
-        "SELECT array_agg(DISTINCT erp), array_agg(DISTINCT feed), array_agg(DISTINCT code), "
-        "array_agg(DISTINCT assignee) FILTER (WHERE assignee IS NOT NULL) "
-        "FROM (SELECT erp, feed, code, assignee FROM sync.quarantine_group "
-        "WHERE open_items > 0 OR waiting_items > 0 LIMIT 20000) g"
-    ).fetchone() or (None,) * 4
+    row = (
+        connection.execute(
+            "SELECT array_agg(DISTINCT erp), array_agg(DISTINCT feed), array_agg(DISTINCT code), "
+            "array_agg(DISTINCT assignee) FILTER (WHERE assignee IS NOT NULL) "
+            "FROM (SELECT erp, feed, code, assignee FROM sync.quarantine_group "
+            "WHERE open_items > 0 OR waiting_items > 0 LIMIT 20000) g"
+        ).fetchone()
+        or (None,) * 4
+    )
     names = ("erp", "feed", "code", "assignee")
     return {name: sorted(found or []) for name, found in zip(names, row, strict=True)}
 

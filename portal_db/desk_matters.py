@@ -55,15 +55,18 @@ def lanes(connection: Connection) -> list[Row]:
 
 def counts(connection: Connection) -> dict[str, int]:
     """How much of each kind: one place, so that every page says the same."""
-    row = connection.execute(
-        "SELECT (SELECT coalesce(sum(open_items), 0) FROM sync.quarantine_group "
-        "WHERE open_items > 0 AND (state IN ('open', 'acknowledged') "
-        "OR (state = 'ignored' AND ignored_until <= now()))), "
-        "(SELECT count(*) FROM sync.batch WHERE state = 'held'), "
-        "(SELECT count(*) FROM sync.outbox WHERE state IN ('dead', 'uncertain')), "
-        "(SELECT count(*) FROM sync.circuit WHERE state <> 'closed'), "
-        "(SELECT count(*) FROM portal.feed_status WHERE late)"
-    ).fetchone() or (0,) * 5
+    row = (
+        connection.execute(
+            "SELECT (SELECT coalesce(sum(open_items), 0) FROM sync.quarantine_group "
+            "WHERE open_items > 0 AND (state IN ('open', 'acknowledged') "
+            "OR (state = 'ignored' AND ignored_until <= now()))), "
+            "(SELECT count(*) FROM sync.batch WHERE state = 'held'), "
+            "(SELECT count(*) FROM sync.outbox WHERE state IN ('dead', 'uncertain')), "
+            "(SELECT count(*) FROM sync.circuit WHERE state <> 'closed'), "
+            "(SELECT count(*) FROM portal.feed_status WHERE late)"
+        ).fetchone()
+        or (0,) * 5
+    )
     names = ("records", "batches", "messages", "lanes", "feeds")
     return {name: int(n) for name, n in zip(names, row, strict=True)}
 

@@ -47,9 +47,7 @@ def _group(request: Request) -> Response:
     following = None
     if len(items) > PAGE:
         items = items[:PAGE]
-        following = url(
-            request, f"/groups/{shape}", state=state, key=key, after=items[-1]["id"]
-        )
+        following = url(request, f"/groups/{shape}", state=state, key=key, after=items[-1]["id"])
     mask = Mask(request)
     for item in items:
         _mask_reasons(mask, item)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from review.web import home
+from review.web import feeds, group, held, home, item, jobs, messages
 from review.web.gate import Page
 
 PAGES: tuple[Page, ...] = (
     *home.ROUTES,
-)  # fmt: skip
+    *group.ROUTES,
+    *item.ROUTES,
+    *jobs.ROUTES,
+    *held.ROUTES,
+    *messages.ROUTES,
+    *feeds.ROUTES,
+)
