@@ -3,74 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from mappings.private_files import make_home
-from mappings.settings import Settings
-from review.web.app import make_app
-from sync.fix_work import carry_on
-from tests.conftest import fresh_database
-from tests.review.web.browser import Browser, StandInGate
-from tests.sync.far_side import csv_feed, dealer, dealers
-from tests.sync.world import World
-
-
-class Office:
-    """A world with a desk in it, and the people at it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        make_home(world.settings)
-        self.app = make_app(world.settings, StandInGate())
-        self.olga = Browser(self.app, "olga:operator+auditor")
-        self.igor = Browser(self.app, "igor:operator+auditor")
-        self.anna = Browser(self.app, "anna:auditor")
-
-    def night(self, bad: int, **more: object) -> None:
-        """Some dealers whose status is odd, all with an e-mail address of their own."""
-        odd = [
-            dealer(
-                f"B{n}", status="odd", **{"name": f"Person {n}", "sales_rep_email": f"p{n}@b.test", **more}
-            )
-            for n in range(bad)
-        ]
-        self.world.mill.put("dealer", [*dealers(*range(20)), *odd])
-        self.world.run("mill", "customers")
-
-    def work(self) -> None:
-        """What the desk's worker does."""
-        carry_on(self.world.ctx, worker="test")
-
-    def stop(self) -> None:
-        self.app.state.desk.close()
-        self.world.stop()
-
-
-@pytest.fixture(scope="module")
-def office(
-    postgres: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Office]:
-    """One office for the module: each test brings its own trouble, and clears it away."""
-    folder: Path = tmp_path_factory.mktemp("office")
-    (folder / "home").mkdir()
-    (folder / "erps").mkdir()
-    with fresh_database(postgres, template_database) as url:
-        settings = Settings.read(
-            {}, home=folder / "home", database_url=url, mappings=(folder / "erps",)
-        )
-        world = World(settings, folder)
-        world.start()
-        feed = csv_feed("customers", [], guards={"rejected_least": 1000})
-        feed["fields"]["sales_rep_email"] = {"from": "sales_rep_email"}
-        world.map("mill", {"customers": feed})
-        one = Office(world)
-        try:
-            yield one
-        finally:
-            one.stop()
+from tests.review.web.office import Office
+from tests.sync.far_side import dealers
 
 
 def group_of(text: str) -> str:
