@@ -32,7 +32,7 @@ class Office:
     def night(self, bad: int, **more: object) -> None:
         """Some dealers whose status is odd, all with an e-mail address of their own."""
         odd = [dealer(f"B{n}", **{**person(n), "status": "odd", **more}) for n in range(bad)]
-        self.world.mill.put("dealer", [*dealers(*range(20)), *odd])
+        self.world.mill.put("dealer", [*dealers(*range(20), sales_rep_email=""), *odd])
         self.world.run("mill", "customers")
 
     def work(self) -> None:

@@ -170,7 +170,7 @@ def test_a_held_batch_is_released(
     office: Office, address: str, chromium: Chromium, width: str
 ) -> None:
     office.night(0)
-    office.world.mill.put("dealer", dealers(*range(5)))
+    office.world.mill.put("dealer", dealers(*range(5), sales_rep_email=""))
     assert office.world.run("mill", "customers").state == "held"
     olga = Person(chromium, address, "olga", width)
     olga.page.goto("/?kind=batches")
