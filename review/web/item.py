@@ -41,8 +41,7 @@ NEXT = {
 }
 _ANYWAY = (
     "Best in the ERP: the next batch takes the record and closes this item by itself.",
-    "Else here: correct its texts below; they are judged like new data, and the ERP's record "
-    "stays as it came.",
+    "Else here: correct its texts below; they are judged like new data. The ERP's own stay.",
     "If the mapping was wrong: correct the mapping, then try it again under the mapping of now.",
     "If it shall stay out: discard it, with a reason.",
 )
