@@ -64,7 +64,7 @@ def _explain(request: Request) -> Response:
     text = found["evidence"].get("text")
     context |= {
         "found": found,
-        "lines": [{**line, "how": field_line(line)} for line in lines],
+        "lines": [{"raw": {}, **line, "how": field_line(line)} for line in lines],
         "pieces": None if text is None else marked(text[:_LONGEST], raws),
     }
     return page(request, "explain.html", **context)
