@@ -175,10 +175,18 @@ def _evidence(
 ) -> tuple[_Record, Row]:
     """The record in its page, its bytes, and whether they still have the hash they landed with."""
     plan = next(
-        reading.plan
-        for reading in readings(FEEDS[part.feed], erp.feeds[part.feed])
-        if part.name in (reading.part, *(child.part for child in reading.plan.children))
+        (
+            reading.plan
+            for reading in readings(FEEDS[part.feed], erp.feeds[part.feed])
+            if part.name in (reading.part, *(child.part for child in reading.plan.children))
+        ),
+        None,
     )
+    if plan is None:
+        return _Record(None, None), {
+            "state": "gone",
+            "says": f"the mapping of then does not supply {part.name}",
+        }
     mine = [page for page in pages if page.part == plan.part]
     folder = batch["landing"]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +34,28 @@ _SHOWN = 10
 @click.option(
     "--every-line", is_flag=True, help="List every line in the JSON, not the unexplained alone."
 )
+@click.option(
+    "--live",
+    type=click.IntRange(1, 1000),
+    help="Instead: ask the ERP for so many random prices and stocks, and hold ours beside them.",
+)
 @click.pass_obj
 def parity(
-    settings: Settings, erp: str | None, json_file: Path | None, *, every_line: bool
+    settings: Settings,
+    erp: str | None,
+    json_file: Path | None,
+    live: int | None,
+    *,
+    every_line: bool,
 ) -> None:
     """Hold every invoice line against the price that the synced conditions give.
 
     By dealer, product, quantity and day. Each line is kept in sync.parity_item with the condition
     that won, and why it is unexplained where it is.
     """
+    if live is not None:
+        _ask(settings, erp, live, json_file)
+        return
     from sync.parity import parity as compare  # noqa: PLC0415 - heavy
     from sync.parity import supplying  # noqa: PLC0415 - heavy
     from waybill.cli_sync import drawn  # noqa: PLC0415 - heavy
@@ -65,6 +79,27 @@ def parity(
         written = [_document(one) for one in found]
         text = to_json(written[0] if erp else written)
         json_file.write_text(text + "\n", encoding="utf-8")
+
+
+def _ask(settings: Settings, erp: str | None, count: int, json_file: Path | None) -> None:
+    """Live answers beside ours, of one ERP or of all that can be asked."""
+    from sync.ask import Asker  # noqa: PLC0415 - heavy
+    from sync.live_parity import compare_live, offering  # noqa: PLC0415 - heavy
+    from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
+
+    with opened(settings) as context, Asker(context) as asker:
+        rows = [
+            {"erp": one, **asdict(found)}
+            for one in ([erp] if erp else offering(context))
+            for found in compare_live(context, asker, one, count, actor=actor())
+        ]
+    if not rows:
+        click.echo("No ERP can be asked, or there is nothing to ask for.")
+        return
+    print_table(rows, ("erp", "question", "dealer_key", "product_key", "warehouse_key",
+                       "portal_value", "erp_value", "agrees", "says"))  # fmt: skip
+    if json_file is not None:
+        json_file.write_text(to_json(rows) + "\n", encoding="utf-8")
 
 
 def _summary(one: Parity) -> dict[str, Any]:

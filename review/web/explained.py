@@ -7,6 +7,7 @@ the bytes marked. Every look is on record. Must not read the landing store itsel
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,7 +29,7 @@ def _explain(request: Request) -> Response:
     table, typed = asked.text(request, "table"), asked.text(request, "key") or ""
     field = asked.text(request, "field")
     others = [name for name in PARTS if name not in _TABLES]
-    context: dict[str, object] = {
+    context: dict[str, Any] = {
         "tables": [*_TABLES, *others],
         "table": table,
         "typed": typed,
@@ -64,7 +65,7 @@ def _explain(request: Request) -> Response:
     text = found["evidence"].get("text")
     context |= {
         "found": found,
-        "lines": [{**line, "how": field_line(line)} for line in lines],
+        "lines": [{"raw": {}, **line, "how": field_line(line)} for line in lines],
         "pieces": None if text is None else marked(text[:_LONGEST], raws),
     }
     return page(request, "explain.html", **context)

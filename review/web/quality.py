@@ -64,7 +64,7 @@ def _feed(request: Request) -> Response:
 
 
 def _check(request: Request) -> Response:
-    names = [request.path_params[n] for n in ("erp", "feed")]
+    names: tuple[str, str] = (request.path_params["erp"], request.path_params["feed"])
     part, check_id, judge = (asked.text(request, n) or "" for n in ("part", "check", "judge"))
     days, since = asked.period(request)
     before, failed_only = asked.whole(request, "before"), asked.text(request, "failed") == "1"
@@ -125,7 +125,7 @@ def _without_value(row: Row) -> str:
     return row["check_id"] if speaks_of_people(row["part"], row["field"]) else row["says"]
 
 
-def _chart(by_day: list[Row]) -> dict[str, object]:
+def _chart(by_day: list[Row]) -> dict[str, Any]:
     """Share of judgements that failed, in percent; a day that judged nothing is a gap."""
     shares = [100 * r["failed"] / r["evaluated"] if r["evaluated"] else None for r in by_day]
     return {"shares": shares, "labels": [r["day"].isoformat() for r in by_day]}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 
+from mappings.errors import Misconfigured
 from portal_db.check_results import KEPT
+from review.data_docs import build
 from tests.sync.far_side import dealers, page_feed
 from tests.sync.world import World
 
@@ -70,3 +75,20 @@ def test_rates_per_day_are_those_of_the_results(judged: tuple[World, int]) -> No
     )
     assert kept == found
     assert any(row[5] and row[6] for row in kept), "one check failed once and passed once"
+
+
+def test_data_docs_of_a_period_are_great_expectations_own(
+    judged: tuple[World, int], tmp_path: Path
+) -> None:
+    world, run_id = judged
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    made = build(world.ctx, now - day, now + day, tmp_path / "docs", actor="aylin")
+    assert made.runs == 1
+    (page,) = (tmp_path / "docs" / "validations").rglob("*.html")
+    text = page.read_text()
+    assert f"run-{run_id}" in str(page)
+    assert f"{KEPT + 30} of 400 failed" in text
+    assert world.one("SELECT count(*) FROM sync.audit WHERE subject = 'data docs'") == 1
+    with pytest.raises(Misconfigured, match="not empty"):
+        build(world.ctx, now - day, now + day, tmp_path / "docs", actor="aylin")

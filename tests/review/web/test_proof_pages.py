@@ -57,7 +57,7 @@ def test_AUD_3_every_page_is_there_for_an_auditor_and_each_look_is_on_record(
         "/parity": "Parity",
         "/explain?table=dealer&key=forge+D1": "SHA-256 verified",
         "/explain?table=dealer&key=forge+NONE": "",
-        "/audit": "not sealed yet",
+        "/audit": "Is it untouched?",
         "/audit/export": "Signed pack",
         "/figures": "Figures",
     }
@@ -117,6 +117,7 @@ def test_AUD_1_a_changed_line_shows_on_the_page(desk: tuple[World, Browser, Brow
     world.admin.execute("ALTER TABLE sync.audit DISABLE TRIGGER ALL")
     world.admin.execute("UPDATE sync.audit SET actor = 'nobody' WHERE id = "
                         "(SELECT min(id) FROM sync.audit)")  # fmt: skip
+    world.admin.execute("ALTER TABLE sync.audit ENABLE TRIGGER ALL")
     assert "NOT PROVEN" in auditor.post("/audit/verify").text
 
 
