@@ -7,7 +7,7 @@ judge an order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -27,6 +27,8 @@ from sync.credit import Standing
 from sync.pricing import PriceWish, portal_prices
 
 _LONGEST = 200
+_GRACE = 1.0
+"""Seconds beyond an ask's time for our own queries; a caller who waits longer is sent away."""
 
 
 class Live:
@@ -40,6 +42,26 @@ class Live:
 
     async def credit(self, request: Request) -> Plain:
         """Figures of a dealer's account, one entry a currency."""
+        return await self._in_time(self._credit(request))
+
+    async def price(self, request: Request) -> Plain:
+        """What one quantity of a product costs a dealer, by the ERP itself or by the portal."""
+        return await self._in_time(self._price(request))
+
+    async def stock(self, request: Request) -> Plain:
+        """What of a product can be ordered, by warehouse: less what is on its way to the ERP."""
+        return await self._in_time(self._stock(request))
+
+    async def _in_time(self, answer: Coroutine[Any, Any, Plain]) -> Plain:
+        """The answer; Transient (`overloaded`) where not even our own is there in time."""
+        try:
+            async with asyncio.timeout(self._within.total_seconds() + _GRACE):
+                return await answer
+        except TimeoutError:
+            says = "more is asked than this machine answers in time"
+            raise Transient(says, code="overloaded", remedy="Ask again in a moment.") from None
+
+    async def _credit(self, request: Request) -> Plain:
         erp = _needed(request, "erp")
         dealer = str(request.path_params["dealer"])
         buyer = await run_in_threadpool(credit.buyer_of, self._ctx, erp, dealer)
@@ -58,8 +80,7 @@ class Live:
         found = await run_in_threadpool(look)
         return Plain({"known": bool(answer.rows), "accounts": [credit.shown(one) for one in found]})
 
-    async def price(self, request: Request) -> Plain:
-        """What one quantity of a product costs a dealer, by the ERP itself or by the portal."""
+    async def _price(self, request: Request) -> Plain:
         erp = _needed(request, "erp")
         keys = {
             "dealer_key": _needed(request, "dealer"),
@@ -74,8 +95,7 @@ class Live:
         price = await run_in_threadpool(self._own_price, request, erp, keys)
         return Plain({**body, "price": price, "by": "portal"})
 
-    async def stock(self, request: Request) -> Plain:
-        """What of a product can be ordered, by warehouse: less what is on its way to the ERP."""
+    async def _stock(self, request: Request) -> Plain:
         erp = _needed(request, "erp")
         keys = {"product_key": _needed(request, "product")}
         if request.query_params.get("warehouse"):
