@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from gateway.app import application
@@ -69,6 +70,15 @@ def test_ORD_10_credit_comes_within_its_time_from_an_erp_that_hangs(till: Till) 
         assert (account["live"], account["not_live_because"]) == (False, "timeout")
         assert account["open_balance"] == "1.0000"
         assert account["age_seconds"] > 86400
+
+
+def test_ORD_10_not_even_our_own_database_makes_a_caller_hang(till: Till) -> None:
+    with served(till, within=0.5) as front, psycopg.connect(till.url) as other:
+        other.execute("LOCK TABLE portal.dealer IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        answer = front.call.get(f"/credit/D1?erp={ERP}")
+        assert time.monotonic() - began < 20  # and not until the lock is gone
+        assert (answer.status_code, answer.json()["error"]) == (503, "overloaded")
 
 
 def test_ORD_8_available_is_on_hand_less_reserved_less_unacknowledged_orders(
