@@ -35,6 +35,8 @@ from portal_db.migrate import migrate
 from portal_db.resolver import Ask, Market, resolve_for
 
 BASKETS = 30
+_COMPARED = 10
+"""Baskets whose every candidate is compared with the obvious way, which takes seconds for each."""
 
 
 class Reading:
@@ -62,7 +64,7 @@ class Reading:
 
     def check(self) -> None:
         """Every shape gives the same rows. Raises RuntimeError at the first basket that differs."""
-        for basket in self._small:
+        for basket in self._small[:_COMPARED]:
             rows = [
                 sorted(self._db.execute(text).fetchall())  # type: ignore[call-overload]
                 for text in (
@@ -74,6 +76,7 @@ class Reading:
             if not rows[0] or any(one != rows[0] for one in rows[1:]):
                 message = f"the shapes differ for dealer {basket.dealer}"
                 raise RuntimeError(message)
+        for basket in self._small:
             short = self._priced(basket, detail=False)
             if short != self._priced(basket, detail=True):
                 message = f"stopping early changed a price of dealer {basket.dealer}"
@@ -237,14 +240,14 @@ def main() -> None:
         home.mkdir(parents=True, exist_ok=True)
         url = server.start(home, fsync=False)
         try:
-            migrate(url)
-            prices = PriceList(url, given.rows)
-            built = prices.make()
-            print(json.dumps(built))
-            reading = Reading(url, prices, Path(temporary), given.seconds)
-            reading.check()
-            print("every shape gives the same rows")
             with before_others(home, wanted=given.priority) as granted:
+                migrate(url)
+                prices = PriceList(url, given.rows)
+                built = prices.make()
+                print(json.dumps(built))
+                reading = Reading(url, prices, Path(temporary), given.seconds)
+                reading.check()
+                print("every shape gives the same rows")
                 items = [*built["items"], *reading.run(given.rounds)]
             items.append({"case": "about", "before_others": granted})
         finally:
