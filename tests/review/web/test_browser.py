@@ -81,6 +81,7 @@ class Person:
         self.context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]}, base_url=address
         )
+        self.context.set_default_timeout(90_000)  # a busy machine is slow, not wrong
         self.page: Page = self.context.new_page()
         self.page.goto("/sign-in")
         self.look()

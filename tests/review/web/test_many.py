@@ -60,6 +60,7 @@ def test_DLQ_12_the_groups_say_what_the_items_say_through_every_change(crowd: st
         "UPDATE sync.quarantine SET amount = 5, dealer = 'D1' WHERE id %% 17 = 0",
         "UPDATE sync.quarantine SET state = 'open', retry_until = NULL WHERE id %% 7 = 0",
         "UPDATE sync.quarantine SET state = 'released' WHERE shape = md5('moved')",
+        "DELETE FROM sync.quarantine WHERE id %% 5 = 0",
     )
     with psycopg.connect(crowd) as connection:
         for change in changes:
