@@ -119,12 +119,14 @@ def test_an_auditor_walks_quality_reconciliation_explain_verify_and_export(
             )
             folder = tmp_path / name
             folder.mkdir()
-            _walk(Walk(context.new_page(), address, folder))
+            walk = Walk(context.new_page(), address, folder)
+            _look_around(walk)
+            _prove(walk)
             context.close()
         browser.close()
 
 
-def _walk(walk: Walk) -> None:
+def _look_around(walk: Walk) -> None:
     page = walk.page
     walk.open("/quality")
     page.get_by_label("Name").fill("aylin")
@@ -133,16 +135,17 @@ def _walk(walk: Walk) -> None:
     walk.look("quality")
     page.get_by_role("link", name="forge / customers").click()
     walk.look("quality_feed")
-    page.get_by_role("rowheader").get_by_role("link").first.click()
+    page.get_by_role("link", name="dealer: status_unknown_code").first.click()
+    page.get_by_role("heading", name="status_unknown_code").wait_for()
     walk.look("quality_check")
     page.get_by_role("link", name="Failing rows").first.click()
-    assert page.get_by_text("odd", exact=True).first.is_visible()
+    page.get_by_text("odd", exact=True).first.wait_for()
     walk.look("failing_rows")
 
     page.get_by_role("link", name="Reconciliation", exact=True).click()
     walk.look("reconciliation")
     page.get_by_role("rowheader").get_by_role("link").first.click()
-    assert page.get_by_text("agrees").first.is_visible()
+    page.get_by_text("agrees").first.wait_for()
     walk.look("reconciliation_run")
 
     page.get_by_role("link", name="Parity", exact=True).click()
@@ -150,20 +153,23 @@ def _walk(walk: Walk) -> None:
     page.get_by_role("rowheader").get_by_role("link").first.click()
     walk.look("parity_run")
     page.get_by_role("link", name="INV-1 / 1").click()
-    assert page.get_by_text("the conditions give 9.50").is_visible()
+    page.get_by_text("the conditions give 9.50").wait_for()
     walk.look("parity_line")
 
+
+def _prove(walk: Walk) -> None:
+    page = walk.page
     page.get_by_role("link", name="Explain", exact=True).click()
     page.get_by_label("Table").select_option("dealer")
     page.get_by_label("ERP and key").fill("forge D1")
     page.get_by_role("button", name="Explain").click()
-    assert page.get_by_text("SHA-256 verified").is_visible()
+    page.get_by_text("SHA-256 verified").wait_for()
     walk.look("explain")
 
     page.get_by_role("link", name="Audit", exact=True).click()
     walk.look("audit")
     page.get_by_role("button", name="Verify now").click()
-    assert page.get_by_role("heading", name="Untouched").is_visible()
+    page.get_by_role("heading", name="Untouched").wait_for()
     walk.look("verified")
     page.get_by_role("link", name="signed pack").click()
     today = page.evaluate("new Date().toISOString().slice(0, 10)")
