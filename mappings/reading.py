@@ -6,7 +6,7 @@ The only module that reads mapping files. Must not know connectors, Arrow, a dat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mappings.checking import check
@@ -35,6 +35,8 @@ class MappingSet:
     broken: dict[str, Misconfigured]
     files: dict[str, Path]
     """ERP (the file's name without `.yaml`) → its file, broken ones too."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """ERP → its mapping's text, where that is not the file's: a mapping of then."""
 
 
 def read_mapping(path: Path) -> ErpMapping:

@@ -207,6 +207,15 @@ quarantine = Table(
         "raw_deleted_at",
         DateTime(timezone=True),
         comment="when its raw values went, by retention",
+    Column("dealer", Text(), comment="whom the record is about, where it says so"),
+    Column("amount", Numeric(), comment="the amount its part is summed by, where it could be read"),
+    Column("currency", Text()),
+    Column(
+        "version",
+        Integer(),
+        nullable=False,
+        server_default="1",
+        comment="counts every change of the item: what a person saw",
     ),
     CheckConstraint("state IN ('open','released','discarded','superseded')", name="state"),
     Index(
@@ -219,6 +228,8 @@ quarantine = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("quarantine_batch_idx", "batch_id"),
+    Index("quarantine_shape_idx", "shape", "state", "id"),
+    Index("quarantine_key_idx", "key", postgresql_ops={"key": "text_pattern_ops"}),
     Index(
         "quarantine_resolved_idx",
         "resolved_at",
@@ -336,6 +347,7 @@ feed_promise = Table(
 # what makes `metadata` whole
 import portal_db.audit_tables
 import portal_db.budget_tables
+import portal_db.desk_tables
 import portal_db.gateway_tables
 import portal_db.order_tables
 import portal_db.price_tables

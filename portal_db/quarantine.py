@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, LiteralString
 
 import psycopg
@@ -36,6 +37,9 @@ class Item:
     children: dict[str, int] = field(default_factory=dict)
     waits_for: list[dict[str, str]] | None = None
     retry_until: datetime | None = None
+    dealer: str | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
 
     @property
     def code(self) -> str:
@@ -61,7 +65,8 @@ def put(
     connection.execute(
         "CREATE TEMP TABLE failed_now (part text, key text, page int, record_no bigint, "
         "reasons jsonb, code text, raw text, raw_hash bigint, shape text, children jsonb, "
-        "waits_for jsonb, retry_until timestamptz) ON COMMIT DROP"
+        "waits_for jsonb, retry_until timestamptz, dealer text, amount numeric, currency text) "
+        "ON COMMIT DROP"
     )
     with connection.cursor() as cursor, cursor.copy("COPY failed_now FROM STDIN") as copy:
         for one in items:
@@ -79,6 +84,9 @@ def put(
                     json.dumps(one.children),
                     None if one.waits_for is None else _clean(json.dumps(one.waits_for)),
                     one.retry_until,
+                    one.dealer,
+                    one.amount,
+                    one.currency,
                 )
             )
     # Two failing copies of one key share its one item; the last one is shown.
@@ -95,13 +103,16 @@ def put(
     rows = connection.execute(
         "INSERT INTO sync.quarantine AS q (erp, feed, part, key, batch_id, run_id, page, "
         "record_no, reasons, code, raw, raw_hash, fingerprint, shape, children, waits_for, "
-        "retry_until) SELECT %s, %s, part, key, %s, %s, page, record_no, reasons, code, raw, "
-        "raw_hash, %s, shape, children, waits_for, retry_until FROM failed_now "
+        "retry_until, dealer, amount, currency) SELECT %s, %s, part, key, %s, %s, page, "
+        "record_no, reasons, code, raw, raw_hash, %s, shape, children, waits_for, retry_until, "
+        "dealer, amount, currency FROM failed_now "
         "ON CONFLICT (erp, feed, part, key) WHERE state = 'open' DO UPDATE SET "
         "batch_id = excluded.batch_id, run_id = excluded.run_id, page = excluded.page, "
         "record_no = excluded.record_no, reasons = excluded.reasons, code = excluded.code, "
         "raw = excluded.raw, raw_hash = excluded.raw_hash, fingerprint = excluded.fingerprint, "
         "shape = excluded.shape, children = excluded.children, waits_for = excluded.waits_for, "
+        "dealer = excluded.dealer, amount = excluded.amount, currency = excluded.currency, "
+        "version = q.version + 1, "
         "retry_until = CASE WHEN excluded.retry_until IS NULL THEN NULL "
         "ELSE coalesce(q.retry_until, excluded.retry_until) END, "
         "attempts = q.attempts + 1, last_seen_at = now() RETURNING q.id, q.attempts",
@@ -201,6 +212,7 @@ def _close(
     rows = connection.execute(
         "UPDATE sync.quarantine q SET state = CASE WHEN q.batch_id = %(batch)s "
         "AND NOT %(superseded)s THEN 'released' ELSE 'superseded' END, resolved_at = now(), "
+        "version = q.version + 1, "
         "resolved_run = %(run)s, resolved_by = 'waybill', resolved_reason = %(reason)s "
         "WHERE q.state = 'open' AND q.erp = %(erp)s AND q.feed = %(feed)s "
         f"AND q.batch_id <= %(batch)s AND {condition} RETURNING q.id, q.state",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 import pyarrow as pa
@@ -69,6 +70,15 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Stake:
+    """Whom a record is about and what money is in it, as far as that could be read."""
+
+    dealer: str | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """One root record that came in and is not let in, with everything that is wrong with it.
 
@@ -84,6 +94,7 @@ class Rejection:
     raw: str
     raw_hash: int
     children: dict[str, int] = field(default_factory=dict)
+    stake: Stake = Stake()
 
     def group(self, erp: str, feed: str) -> str:
         """The fingerprint of the first reason: rejections of one cause share it."""
@@ -158,15 +169,38 @@ def rejections(
             raw_json(row),
             digest,
             counts[number],
+            stake,
         )
-        for row, number, key, digest in zip(
+        for row, number, key, digest, stake in zip(
             rows.to_pylist(),
             few.column("record_no").to_pylist(),
             keys(root.part, few).to_pylist(),
             few.column("raw_hash").to_pylist(),
+            _stakes(root.part, few),
             strict=True,
         )
     ]
+
+
+def stake_fields(part: Part) -> tuple[str | None, str | None, str | None]:
+    """The part's fields for a `Stake`: dealer (else account), amount, currency; None: has none."""
+    names = {one.name for one in part.fields}
+    if part.name == "dealer":
+        dealer: str | None = "key"
+    else:
+        dealer = next((name for name in ("dealer_key", "account_key") if name in names), None)
+    money = {one.name for one in part.fields if one.type == "money"}
+    amount = part.amount if part.amount in money else None
+    return dealer, amount, "currency" if amount and "currency" in names else None
+
+
+def _stakes(part: Part, table: pa.Table) -> list[Stake]:
+    """One a row. A price or a quantity is no money at stake; an amount is."""
+    columns = [
+        [None] * len(table) if name is None else table.column(name).to_pylist()
+        for name in stake_fields(part)
+    ]
+    return [Stake(*row) for row in zip(*columns, strict=True)]
 
 
 def broken(record: Broken) -> Rejection:

@@ -27,17 +27,26 @@ def retry_message(
     actor: str,
     reason: str,
     payload: Mapping[str, Any] | None = None,
+    seen: int | None = None,
 ) -> str:
     """Let a dead or waiting message go again; returns its state.
 
-    A `payload` is kept as its next version. One that may be in the ERP, and that its ERP can be
-    asked for, is looked up first; one that cannot be asked for needs `settle_message`.
-    Raises Misconfigured (`no_message`, `state`).
+    A `payload` is kept as its next version; `seen` is the version that it was made from. One that
+    may be in the ERP, and that its ERP can be asked for, is looked up first; one that cannot be
+    asked for needs `settle_message`.
+    Raises Misconfigured (`no_message`, `state`, `seen`).
     """
     with ctx.connection() as connection, connection.transaction():
         row = _locked(connection, message_id)
         if row["state"] not in ("dead", "retryable"):
             raise _not_now(row, "tried again")
+        if seen is not None and row["payload_version"] != seen:
+            raise Misconfigured(
+                f"message {message_id} was corrected by somebody else since you opened it",
+                erp=str(row["erp"]),
+                code="seen",
+                remedy="Nothing was changed by you. Look at it as it is now, then decide again.",
+            )
         if payload is not None:
             _new_version(connection, row, payload, actor, reason)
         how = ctx.erp(row["erp"]).outbound(row["kind"])

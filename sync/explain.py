@@ -114,6 +114,17 @@ class _Record:
         return self.chunk.columns[path][self.row].as_py() if path in names else None
 
 
+def record_bytes(ctx: Context, batch_id: int, part_name: str, record_no: int) -> Row:
+    """One landed record's bytes, under the mapping that pulled it: as `evidence` of `explain`."""
+    with ctx.connection() as connection:
+        batch = _one(connection, "SELECT * FROM sync.batch WHERE id = %s", (batch_id,))
+        pages = read_pages(connection, batch_id)
+    erp = None if batch is None else _mapping_of_then(ctx, batch["erp"], batch["mapping_sha256"])
+    if batch is None or erp is None or batch["feed"] not in erp.feeds:
+        return {"state": "gone", "says": "the batch, or its mapping, is not recorded"}
+    return _evidence(ctx, erp, PARTS[part_name], batch, pages, record_no)[1]
+
+
 def _find(ctx: Context, part: Part, key: list[str]) -> Row:
     names = ["erp", *part.key]
     given = dict(zip(names, key, strict=False))

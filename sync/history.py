@@ -49,8 +49,8 @@ def feeds(ctx: Context, erp: str | None = None) -> list[Row]:
     }
     held = _by_feed(ctx, "SELECT erp, feed, count(*) AS n FROM sync.batch "
                     "WHERE state = 'held' GROUP BY erp, feed")  # fmt: skip
-    open_items = _by_feed(ctx, "SELECT erp, feed, count(*) AS n FROM sync.quarantine "
-                          "WHERE state = 'open' GROUP BY erp, feed")  # fmt: skip
+    open_items = _by_feed(ctx, "SELECT erp, feed, sum(open_items + waiting_items) AS n "
+                          "FROM sync.quarantine_group GROUP BY erp, feed")  # fmt: skip
     with ctx.connection() as connection:
         sweeps = last_sweeps(connection)
     found: list[Row] = []

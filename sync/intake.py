@@ -30,6 +30,7 @@ from quality.quarantine import Judged, Rejection, broken, rejections
 from quality.verdicts import Verdict
 from sync.arrivals import fresh_pages, screened
 from sync.context import Context
+from sync.corrections import Corrections
 from sync.known_records import Known, read_unknown
 from sync.progress import Progress
 from sync.remarks import Remarks
@@ -100,9 +101,12 @@ def take_in(
     *,
     only: Only | None,
     known: Known | None = None,
+    corrections: Corrections | None = None,
     progress: Progress,
 ) -> Intake:
     """Read every page of a batch into staging; with `known`, only the records it does not know.
+
+    `corrections` are laid over the records they were made for, before these are judged.
 
     Raises BatchRefused where a transfer contradicts itself, SourceChanged where the mapping's
     columns are not there, Misconfigured where the evidence is gone.
@@ -123,7 +127,7 @@ def take_in(
         for item in gathered(screened(ctx, batch, part.name, items, intake.remarks)):
             if isinstance(item, RawChunk):
                 _add_up(reading, item, intake)
-                _chunk(feed, maps, item, staging, intake, only)
+                _chunk(feed, maps, item, staging, intake, only, corrections)
                 progress("read", sum(intake.read.values()), total)
             elif isinstance(item, Broken):
                 _broken(feed, item, intake, only)
@@ -177,6 +181,7 @@ def _chunk(
     staging: Staging,
     intake: Intake,
     only: Only | None,
+    corrections: Corrections | None,
 ) -> None:
     part = feed.part(chunk.part)
     if only is not None:
@@ -185,6 +190,8 @@ def _chunk(
         return
     mapper = maps[chunk.part]
     mapped = mapper.map(chunk)
+    if corrections is not None:
+        mapped = corrections.laid_over(part, mapper, chunk, mapped)
     table = mapped.table
     if "root_no" not in table.column_names:
         own = chunk.record_no if part.parent is None else pa.nulls(len(table), pa.int64())

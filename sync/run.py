@@ -27,6 +27,7 @@ from portal_db.ledger import (
 )
 from portal_db.narrowed import meets_skipped
 from portal_db.staging import Staging
+from sync.corrections import Corrections
 from sync.gone_keys import stage_gone
 from sync.guarding import judge_delta
 from sync.intake import Intake, take_in
@@ -225,7 +226,6 @@ class Run:
     ) -> Intake:
         job = self.job
         manifest = job.ctx.landing.read_manifest(job.batch.landing or "")
-        del connection
         with job.timed("read"):
             staging.create(job.feed.parts)
             staging.copy_files(_files(manifest, job.feed))
@@ -238,6 +238,7 @@ class Run:
                 staging,
                 only=job.order.only,
                 known=known,
+                corrections=Corrections.of(connection, job.batch, job.fingerprint),
                 progress=job.progress,
             )
             for part in job.feed.parts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import xxhash
 
@@ -18,12 +18,15 @@ from mappings.vocabulary import Feed, Part
 from portal_db import parents, repeats, totals
 from portal_db.apply import drop_roots, remove_roots
 from portal_db.counts import Counts
+from portal_db.identifiers import plain_name
 from portal_db.keys import key_text
 from portal_db.quarantine import UNREADABLE, Item, past_limit
 from portal_db.references import Missing, cycles, missing
 from portal_db.staging import Staging
-from quality.quarantine import Reason, Rejection, fingerprint
+from quality.quarantine import Reason, Rejection, Stake, fingerprint, stake_fields
 from sync.intake import Intake
+
+_NO_STAKE = Stake()
 
 
 @dataclass(slots=True)
@@ -173,7 +176,14 @@ class Settling:
             key = one.key or f"{UNREADABLE}{one.raw_hash}"
             self.fates.items.append(
                 self._item(
-                    child, key, one.page, one.record_no, list(one.reasons), one.raw, one.raw_hash
+                    child,
+                    key,
+                    one.page,
+                    one.record_no,
+                    list(one.reasons),
+                    one.raw,
+                    one.raw_hash,
+                    stake=one.stake,
                 )
             )
 
@@ -208,6 +218,7 @@ class Settling:
         self.fates.refused[root.name].update(reasons)
         rejected = {r.record_no: r for r in self.intake.roots[root.name]}
         keys = self._keys(root, [n for n in reasons if n not in rejected])
+        stakes = self._stakes(root, list(keys)) | {n: one.stake for n, one in rejected.items()}
         children = self._children_of(root, list(reasons))
         self._count(root, list(reasons), self.fates.quarantined, roots=len(keys))
         for number, why in reasons.items():
@@ -221,7 +232,17 @@ class Settling:
                 continue  # its root was refused in an earlier step
             raw_hash ^= self._hash_of_children(root, number)
             self.fates.items.append(
-                self._item(root, key, page, number, why, raw, raw_hash, children.get(number, {}))
+                self._item(
+                    root,
+                    key,
+                    page,
+                    number,
+                    why,
+                    raw,
+                    raw_hash,
+                    children=children.get(number, {}),
+                    stake=stakes.get(number, _NO_STAKE),
+                )
             )
         remove_roots(self.staging, root, list(reasons))
 
@@ -263,6 +284,7 @@ class Settling:
             self._count(root, given_up, self.fates.quarantined)
             waits = [n for n in found if keys[n][0] not in late]
             self._count(root, waits, self.fates.deferred)
+            stakes = self._stakes(root, list(found))
             for number, misses in found.items():
                 reasons = [
                     _reason(
@@ -277,7 +299,15 @@ class Settling:
                 ]
                 key, raw_hash = keys[number]
                 item = self._item(
-                    root, key, None, number, reasons, "{}", raw_hash, children.get(number, {})
+                    root,
+                    key,
+                    None,
+                    number,
+                    reasons,
+                    "{}",
+                    raw_hash,
+                    children=children.get(number, {}),
+                    stake=stakes.get(number, _NO_STAKE),
                 )
                 item.waits_for = [{"erp": m.erp, "part": m.to, "key": m.key} for m in misses]
                 item.retry_until = None if key in late else self.retry_until
@@ -350,6 +380,20 @@ class Settling:
         ).fetchall()
         return {int(n): (str(key), int(raw_hash)) for n, key, raw_hash in rows}
 
+    def _stakes(self, part: Part, record_nos: list[int]) -> dict[int, Stake]:
+        """Of staged records; rejected ones bring theirs."""
+        names = stake_fields(part)
+        if not record_nos or not any(names):
+            return {}
+        columns: list[LiteralString] = [f"s.{plain_name(n)}" if n else "NULL" for n in names]
+        dealer, amount, currency = columns
+        rows = self.staging.connection.execute(
+            f"SELECT s.record_no, {dealer}, {amount}, {currency} "
+            f"FROM {self.staging.table(part.name)} s WHERE s.record_no = ANY(%s)",
+            (record_nos,),
+        ).fetchall()
+        return {int(number): Stake(*rest) for number, *rest in rows}
+
     def _raw_of_child(self, root: Part, number: int) -> str:
         for child in self.feed.children(root.name):
             for rejection in self.intake.children[child.name].get(number, ()):
@@ -375,7 +419,9 @@ class Settling:
         reasons: list[Reason],
         raw: str,
         raw_hash: int,
+        *,
         children: dict[str, int] | None = None,
+        stake: Stake = _NO_STAKE,
     ) -> Item:
         shown: list[dict[str, Any]] = [
             {
@@ -390,7 +436,20 @@ class Settling:
         ]
         shape = fingerprint(self.staging.erp, self.feed.name, reasons[0])
         page = self.intake.page_of(part.name, number) or page
-        return Item(part.name, key, page, number, shown, raw, raw_hash, shape, children or {})
+        return Item(
+            part.name,
+            key,
+            page,
+            number,
+            shown,
+            raw,
+            raw_hash,
+            shape,
+            children or {},
+            dealer=stake.dealer,
+            amount=stake.amount,
+            currency=stake.currency,
+        )
 
 
 def _reason(

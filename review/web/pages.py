@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from review.web import explained, figures, home, quality, reconciliation, trail
+from review.web import (
+    explained,
+    feeds,
+    figures,
+    group,
+    held,
+    home,
+    item,
+    jobs,
+    messages,
+    quality,
+    reconciliation,
+    trail,
+)
 from review.web.gate import Page
 
 PAGES: tuple[Page, ...] = (
     *home.ROUTES,
+    *group.ROUTES,
+    *item.ROUTES,
+    *jobs.ROUTES,
+    *held.ROUTES,
+    *messages.ROUTES,
+    *feeds.ROUTES,
     *quality.ROUTES,
     *reconciliation.ROUTES,
     *explained.ROUTES,
     *trail.ROUTES,
     *figures.ROUTES,
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Runs the desk alone: its own gate, on loopback, until it is told to stop."""
+"""Runs the desk alone: its own gate, its worker, on loopback, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import uvicorn
 from mappings.settings import Settings
 from review.web.app import make_app
 from review.web.own_gate import ROUTES, OwnGate
+from review.web.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +20,10 @@ def serve(settings: Settings, *, port: int) -> None:
     """Serve on loopback until SIGTERM or Ctrl-C."""
     # uvicorn ends well on a signal and then raises it again: as an exit, so that we end well too
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    app = make_app(settings, OwnGate(settings), more=ROUTES)
+    worker = Worker(app.state.desk.context)
     config = uvicorn.Config(
-        make_app(settings, OwnGate(settings), more=ROUTES),
+        app,
         host="127.0.0.1",
         port=port,
         ws="none",
@@ -30,4 +33,8 @@ def serve(settings: Settings, *, port: int) -> None:
         server_header=False,
     )
     log.info("the desk serves at 127.0.0.1:%d", port)
-    uvicorn.Server(config).run()
+    worker.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        worker.stop()

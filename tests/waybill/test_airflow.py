@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from mappings.errors import WaybillError
-from mappings.private_files import change_connections, make_home
+from mappings.private_files import airflow_password, change_connections, make_home
 from mappings.settings import REPOSITORY, Settings
 from tests.waybill.test_supervisor import Up
 from waybill.airflow_api import AirflowApi
@@ -82,6 +83,32 @@ def test_a_command_of_airflow_finds_our_settings_and_database(
     assert airflow_command(settings, ["no-such-command"]) == 2
 
 
+def the_desk_is_behind_airflows_sign_in(address: str, up: Up) -> None:
+    """In its menu, with its users: who may start runs acts, who may look reads, nobody else."""
+    with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+        for path in ("/waybill/", "/waybill/jobs", "/waybill/messages"):
+            answer = client.get(path)
+            assert answer.status_code == 303
+            assert "/auth/login" in answer.headers["location"]
+            assert "next=" in answer.headers["location"]
+        for user, roles in (("admin", "operator"), ("auditor", "read only")):
+            credentials = {"username": user, "password": airflow_password(up.settings, user)}
+            token = client.post("/auth/token", json=credentials).json()["access_token"]
+            with httpx.Client(
+                base_url=address, trust_env=False, timeout=60, cookies={"_token": token}
+            ) as person:
+                page = person.get("/waybill/")
+                assert page.status_code == 200, page.text
+                assert "What needs a person" in page.text
+                assert ("read only" in page.text) == (roles == "read only")
+                assert 'href="/waybill/static/desk.css"' in page.text
+                refused = person.post("/waybill/messages/resume", data={"erp": "acme"})
+                assert refused.status_code == 403
+                assert ("needs the role operator" in refused.text) == (roles == "read only")
+                menu = person.get("/api/v2/plugins").json()["plugins"]
+                assert "waybill" in [one["name"] for one in menu]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_airflow_runs_our_dags_and_ends_with_us(airflow: tuple[Up, AirflowApi]) -> None:
@@ -98,6 +125,7 @@ def test_airflow_runs_our_dags_and_ends_with_us(airflow: tuple[Up, AirflowApi]) 
         api.wait_for_dags(["bad"], 2)
     with pytest.raises(WaybillError, match="admin"):
         AirflowApi(api._address, "admin", "wrong").unpause("chain")
+    the_desk_is_behind_airflows_sign_in(api._address, up)
 
     family = psutil.Process(up.process.pid).children(recursive=True)
     assert len(family) > 6

@@ -1,0 +1,167 @@
+"""One quarantined record: its bytes as received, what is wrong, what was tried, what to do next.
+
+Changes go through `sync.fix_jobs`; the page names the version that its reader saw. Must not judge.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mappings.errors import Misconfigured
+from portal_db import desk
+from review.web import forms
+from review.web.database import reading
+from review.web.desk import desk_of
+from review.web.gate import OPERATORS, Page, user_of
+from review.web.group import mapping_of
+from review.web.marking import marked
+from review.web.masked import Mask, personal_values
+from review.web.render import go, page
+from sync import groups
+from sync.explain import record_bytes
+from sync.fix_jobs import fix_item
+from sync.fix_preview import Place, preview
+from sync.fix_rules import Rule
+
+_EDIT = "text."
+
+NEXT = {
+    "missing_parent": "It waits for the record that it names. If that never comes, ask the ERP's "
+    "side, or correct the key.",
+    "duplicate_key": "The ERP sent this key more than once, with different values: have one of "
+    "them removed there.",
+    "too_many_digits": "Find out what the ERP means; never round here.",
+    "not_a_number": "If the ERP writes numbers another way, correct the mapping (a step like "
+    "decimal_comma) and try the group again; if it is a typing error, correct the record.",
+    "not_a_date": "If the ERP writes dates another way, correct the mapping and try the group "
+    "again; if it is a typing error, correct the record.",
+}
+_ANYWAY = (
+    "Best in the ERP: the next batch takes the record and closes this item by itself.",
+    "Else here: correct its texts below; they are judged like new data. The ERP's own stay.",
+    "If the mapping was wrong: correct the mapping, then try it again under the mapping of now.",
+    "If it shall stay out: discard it, with a reason.",
+)
+
+
+def _item(request: Request) -> Response:
+    item = _found(request)
+    context = desk_of(request).context()
+    mask = Mask(request)
+    view = None
+    if item["erp"] in context.mappings.mappings and item["feed"] in context.erp(item["erp"]).feeds:
+        (view,) = preview(context, item["erp"], item["feed"], [item], None)
+    texts = dict(view.texts) if view else {}
+    place = Place.of(item)
+    bytes_ = record_bytes(context, place.batch_id, place.part, place.record_no)
+    first = item["reasons"][0]
+    path = next((name for name, text in texts.items() if text == first["raw"]), "")
+    text = bytes_.get("text")
+    shown = None
+    if text is not None:
+        shown = marked(
+            mask.free(text, personal_values(texts)), mask.text(first["field"], first["raw"]), path
+        )
+    with reading(request) as connection:
+        notes = desk.notes(connection, f"item {item['id']}")
+        group = desk.group(connection, item["shape"])
+    for reason in item["reasons"]:
+        reason["raw"] = mask.text(reason["field"], reason["raw"])
+    for attempt in item["tries"]:
+        attempt["detail"] = mask.payload(attempt["detail"])
+        if mask.on and isinstance(attempt["detail"], dict):
+            attempt["detail"].pop("raw", None)
+    fields = []
+    if view:
+        fields = [(name, mask.text(name, value)) for name, value in view.before.fields.items()]
+    return page(
+        request,
+        "item.html",
+        item=item,
+        group=group,
+        place=place,
+        evidence=bytes_,
+        shown=shown,
+        texts=mask.record(texts),
+        fields=fields,
+        bad={reason["field"] for reason in item["reasons"]},
+        notes=notes,
+        edit=_EDIT,
+        steps=[NEXT[item["code"]], *_ANYWAY] if item["code"] in NEXT else list(_ANYWAY),
+        masked=mask.on,
+    )
+
+
+def _preview(request: Request) -> Response:
+    """An edit side by side with what came, judged; nothing is changed yet."""
+    item = _found(request)
+    rule = _edits(request, item)
+    (shown,) = preview(desk_of(request).context(), item["erp"], item["feed"], [item], rule)
+    return page(
+        request, "item_preview.html", item=item, shown=shown, rule=rule, edit=_EDIT,
+        seen=forms.field(request, "seen"), reason=forms.field(request, "reason"),
+    )  # fmt: skip
+
+
+def _do(request: Request) -> Response:
+    item_id = int(request.path_params["item"])
+    kind = forms.field(request, "do")
+    if kind not in ("correct", "retry", "discard"):
+        raise Misconfigured(f"an item cannot be {kind!r}", code="form", remedy="Use its buttons.")
+    seen = forms.field(request, "seen")
+    job = fix_item(
+        desk_of(request).context(),
+        item_id,
+        kind=cast("Any", kind),
+        rule=_edits(request, _found(request)) if kind == "correct" else None,
+        seen=int(seen) if seen.isdecimal() else 0,
+        reason=forms.field(request, "reason"),
+        actor=user_of(request).name,
+        mapping=mapping_of(request),
+    )
+    return go(request, f"/jobs/{job}", said="The job goes on by itself; you may leave this page.")
+
+
+def _note(request: Request) -> Response:
+    item_id = int(request.path_params["item"])
+    context = desk_of(request).context()
+    says = forms.field(request, "says")
+    groups.note(context, f"item {item_id}", says, actor=user_of(request).name)
+    return go(request, f"/items/{item_id}", said="Noted.")
+
+
+def _edits(request: Request, item: dict[str, Any]) -> Rule:
+    """What the form's texts change in the record as it came."""
+    context = desk_of(request).context()
+    (view,) = preview(context, item["erp"], item["feed"], [item], None)
+    form = forms.form_of(request)
+    new = {}
+    for path, text in view.texts.items():
+        given = form.get(f"{_EDIT}{path}")
+        if isinstance(given, str) and given != (text or ""):
+            new[path] = given
+    if not new:
+        raise Misconfigured(
+            "nothing was changed", code="correction", remedy="Edit a text, then look again."
+        )
+    return Rule.of({"kind": "edit", "values": new})
+
+
+def _found(request: Request) -> dict[str, Any]:
+    number = request.path_params["item"]
+    with reading(request) as connection:
+        item = desk.item(connection, int(number)) if number.isdecimal() else None
+    if item is None:
+        raise Misconfigured(f"there is no quarantine item {number}", code="not_found")
+    return item
+
+
+ROUTES = (
+    Page("/items/{item}", _item),
+    Page("/items/{item}/preview", _preview, roles=OPERATORS, methods=("POST",)),
+    Page("/items/{item}/do", _do, methods=("POST",)),
+    Page("/items/{item}/note", _note, methods=("POST",)),
+)
