@@ -15,12 +15,17 @@ from psycopg.rows import dict_row
 Row = dict[str, Any]
 
 _FEEDS: LiteralString = """
-SELECT d.erp, d.feed, count(DISTINCT (d.part, d.check_id, d.judge)) AS checks,
-  count(DISTINCT (d.part, d.check_id, d.judge)) FILTER (WHERE d.runs_failed > 0) AS failing,
-  sum(d.runs_passed)::bigint AS runs_passed, sum(d.runs_failed)::bigint AS runs_failed,
-  sum(d.runs_not_evaluated)::bigint AS runs_not_evaluated, sum(d.evaluated)::bigint AS evaluated,
-  sum(d.failed)::bigint AS failed, max(d.last_run) AS last_run, max(d.day) AS last_day
-FROM sync.check_day d WHERE d.day >= %(since)s GROUP BY d.erp, d.feed ORDER BY d.erp, d.feed
+SELECT one.erp, one.feed, count(*) AS checks, count(*) FILTER (WHERE runs_failed > 0) AS failing,
+  sum(runs_passed)::bigint AS runs_passed, sum(runs_failed)::bigint AS runs_failed,
+  sum(runs_not_evaluated)::bigint AS runs_not_evaluated, sum(evaluated)::bigint AS evaluated,
+  sum(failed)::bigint AS failed, max(last_run) AS last_run, max(last_day) AS last_day
+FROM (
+  SELECT d.erp, d.feed, sum(d.runs_passed) AS runs_passed, sum(d.runs_failed) AS runs_failed,
+    sum(d.runs_not_evaluated) AS runs_not_evaluated, sum(d.evaluated) AS evaluated,
+    sum(d.failed) AS failed, max(d.last_run) AS last_run, max(d.day) AS last_day
+  FROM sync.check_day d WHERE d.day >= %(since)s
+  GROUP BY d.erp, d.feed, d.part, d.check_id, d.judge
+) one GROUP BY one.erp, one.feed ORDER BY one.erp, one.feed
 """
 _CHECKS: LiteralString = """
 SELECT d.part, d.check_id, d.judge,

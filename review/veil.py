@@ -65,6 +65,10 @@ class Veil:
                 {**one, "old": self.fields(part, one["old"]), "new": self.fields(part, one["new"])}
                 for one in found["changes"]
             ],
+            "corrections": [
+                {**one, **{n: self.fields("", one[n]) for n in ("changes", "was")}}
+                for one in found["corrections"]
+            ],
             "mapping": {**found["mapping"], "fields": lines},
             "evidence": evidence,
         }

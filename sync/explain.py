@@ -39,8 +39,9 @@ def explain(ctx: Context, table: str, key: list[str]) -> Row:
     """Where one row of `portal.<table>` comes from. `key` begins with the ERP's name.
 
     Keys: `row` (its fields), `as_of`, `stale_since`, `deleted_at`, `batch`, `runs`, `checks`,
-    `changes`, `mapping` (SHA-256, and per field what it was made of), `evidence` (`state` is
-    `present`, `gone` or `altered`; then page, place and text of the record).
+    `changes`, `corrections` (texts that people laid over the record), `mapping` (SHA-256, and per
+    field what it was made of), `evidence` (`state` is `present`, `gone` or `altered`; then page,
+    place and text of the record).
     Raises Misconfigured (codes `unknown_table`, `unknown_row`, `ambiguous_key`).
     """
     if table not in PARTS:
@@ -72,6 +73,12 @@ def explain(ctx: Context, table: str, key: list[str]) -> Row:
             "WHERE erp = %s AND part = %s AND key = %s ORDER BY id DESC LIMIT %s",
             (row["erp"], part.name, row.pop("_key_json"), _MOST_CHANGES),
         )
+        corrections = _all(
+            connection,
+            "SELECT id, changes, was, actor, reason, at FROM sync.correction "
+            "WHERE batch_id = %s AND part = %s AND record_no = %s ORDER BY id DESC",
+            (row["batch_id"], part.name, row["record_no"]),
+        )
         pages = read_pages(connection, row["batch_id"])
     found: Row = {
         "table": f"portal.{table}",
@@ -83,6 +90,7 @@ def explain(ctx: Context, table: str, key: list[str]) -> Row:
         "runs": runs,
         "checks": checks,
         "changes": changes,
+        "corrections": corrections,
     }
     mapping_sha256 = (last_run or batch or {}).get("mapping_sha256")
     erp = _mapping_of_then(ctx, row["erp"], mapping_sha256)

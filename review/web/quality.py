@@ -5,7 +5,7 @@ Every look is on record. Must not judge.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -59,7 +59,7 @@ def _feed(request: Request) -> Response:
         rows=rows,
         days=days,
         periods=asked.PERIODS,
-        **_chart(by_day),
+        **_chart(by_day, since),
     )
 
 
@@ -99,7 +99,7 @@ def _check(request: Request) -> Response:
         before=before,
         runs=runs[:_PAGE],
         more=runs[_PAGE - 1]["run_id"] if len(runs) > _PAGE else None,
-        **_chart(by_day),
+        **_chart(by_day, since),
     )
 
 
@@ -125,10 +125,13 @@ def _without_value(row: Row) -> str:
     return row["check_id"] if speaks_of_people(row["part"], row["field"]) else row["says"]
 
 
-def _chart(by_day: list[Row]) -> dict[str, Any]:
-    """Share of judgements that failed, in percent; a day that judged nothing is a gap."""
-    shares = [100 * r["failed"] / r["evaluated"] if r["evaluated"] else None for r in by_day]
-    return {"shares": shares, "labels": [r["day"].isoformat() for r in by_day]}
+def _chart(by_day: list[Row], since: date) -> dict[str, Any]:
+    """Share of judgements that failed, in percent, for every day of the period; a day that judged
+    nothing is a gap.
+    """
+    days = quality.span_of_days(since, datetime.now(UTC).date())
+    told = {r["day"]: 100 * r["failed"] / r["evaluated"] for r in by_day if r["evaluated"]}
+    return {"shares": [told.get(day) for day in days], "labels": [d.isoformat() for d in days]}
 
 
 ROUTES = (
