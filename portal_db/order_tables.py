@@ -259,11 +259,10 @@ outbox = Table(
         postgresql_where=text("state IN ('pending','sending','retryable','uncertain')"),
     ),
     Index(
-        "outbox_lane_idx",
-        "erp",
+        "outbox_waiting_idx",
         "lane",
         "id",
-        postgresql_where=text("state IN ('pending','sending','retryable')"),
+        postgresql_where=text("state IN ('pending','retryable')"),
     ),
     Index("outbox_sending_idx", "erp", "lane", postgresql_where=text("state = 'sending'")),
     Index("outbox_subject_idx", "subject", "id"),
