@@ -203,11 +203,6 @@ quarantine = Table(
     Column("resolved_run", BigInteger()),
     Column("resolved_by", Text()),
     Column("resolved_reason", Text()),
-    Column(
-        "raw_deleted_at",
-        DateTime(timezone=True),
-        comment="when its raw values went, by retention",
-    ),
     Column("dealer", Text(), comment="whom the record is about, where it says so"),
     Column("amount", Numeric(), comment="the amount its part is summed by, where it could be read"),
     Column("currency", Text()),
