@@ -12,9 +12,19 @@ _FOLDER = Path(__file__).parent / "migrations" / "versions"
 
 
 def newest() -> str:
-    """The revision that this code's migrations end with."""
-    found = (re.match(r"v(\d+)_", path.name) for path in _FOLDER.glob("v*.py"))
-    return max(match.group(1) for match in found if match)
+    """The revision that this code's migrations end with: the one that no other follows.
+
+    Their order is that of their `down_revision`, not of their numbers.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in _FOLDER.glob("v*.py")]
+    ends = {_word(text, "revision") for text in texts}
+    ends -= {_word(text, "down_revision") for text in texts}
+    return max(end for end in ends if end is not None)
+
+
+def _word(text: str, name: str) -> str | None:
+    found = re.search(rf'^{name} = "(\w+)"', text, re.MULTILINE)
+    return found.group(1) if found else None
 
 
 def current(connection: psycopg.Connection[Any]) -> str | None:

@@ -39,9 +39,9 @@ def explain(ctx: Context, table: str, key: list[str]) -> Row:
     """Where one row of `portal.<table>` comes from. `key` begins with the ERP's name.
 
     Keys: `row` (its fields), `as_of`, `stale_since`, `deleted_at`, `batch`, `runs`, `checks`,
-    `changes`, `corrections` (texts that people laid over the record), `mapping` (SHA-256, and per
-    field what it was made of), `evidence` (`state` is `present`, `gone` or `altered`; then page,
-    place and text of the record).
+    `changes`, `corrections` (people's, which count while the ERP sends the same bytes), `mapping`
+    (SHA-256, and per field what it was made of), `evidence` (`state` is `present`, `gone` or
+    `altered`; then page, place and text of the record).
     Raises Misconfigured (codes `unknown_table`, `unknown_row`, `ambiguous_key`).
     """
     if table not in PARTS:
@@ -67,17 +67,19 @@ def explain(ctx: Context, table: str, key: list[str]) -> Row:
             "FROM sync.check_result WHERE run_id = %s AND part = %s ORDER BY check_id, judge",
             (last_run["id"] if last_run else None, part.name),
         )
+        key_words = row.pop("_key_json")
+        corrections = _all(
+            connection,
+            "SELECT id, at, actor, reason, changes, was FROM sync.correction WHERE erp = %s "
+            "AND part = %s AND (key = %s OR (batch_id = %s AND record_no = %s)) "
+            "ORDER BY id DESC LIMIT 5",
+            (row["erp"], part.name, key_words, row["batch_id"], row["record_no"]),
+        )
         changes = _all(
             connection,
             "SELECT run_id, batch_id, op, old, new, at FROM sync.change "
             "WHERE erp = %s AND part = %s AND key = %s ORDER BY id DESC LIMIT %s",
-            (row["erp"], part.name, row.pop("_key_json"), _MOST_CHANGES),
-        )
-        corrections = _all(
-            connection,
-            "SELECT id, changes, was, actor, reason, at FROM sync.correction "
-            "WHERE batch_id = %s AND part = %s AND record_no = %s ORDER BY id DESC",
-            (row["batch_id"], part.name, row["record_no"]),
+            (row["erp"], part.name, key_words, _MOST_CHANGES),
         )
         pages = read_pages(connection, row["batch_id"])
     found: Row = {

@@ -92,6 +92,10 @@ def _print(found: dict[str, Any]) -> None:
     if found["changes"]:
         columns = ("at", "run_id", "op", "old", "new")
         print_table(found["changes"], columns, title="Changes, newest first")
+    if found["corrections"]:
+        columns = ("at", "actor", "was", "changes", "reason")
+        title = "Corrected at the desk, for as long as the ERP sends the same bytes"
+        print_table(found["corrections"], columns, title=title)
     if evidence["state"] == "present":
         click.echo(
             f"page {evidence['page']} ({evidence['name']}), record {evidence['record_in_page']}, "

@@ -10,6 +10,7 @@ import pytest
 
 from mappings.errors import Misconfigured
 from mappings.settings import REPOSITORY, child_environment
+from sync.explain import explain
 from sync.fix_jobs import fix_group, fix_item, steer
 from sync.fix_preview import preview
 from sync.fix_rules import Rule
@@ -242,6 +243,11 @@ def test_a_released_correction_sticks_to_the_same_bytes_and_to_no_others(mill: W
     night(mill, 2, good=21)
     assert mill.items() == {}, "the same record, the same correction"
     assert mill.rows("dealer", "status")["B1"] == "active"
+    why = explain(mill.ctx, "dealer", ["mill", "B1"])
+    assert [(c["was"], c["changes"]) for c in why["corrections"]] == [
+        ({"status": "odd"}, {"status": "active"})
+    ]
+    assert ";odd;" in why["evidence"]["text"], "the bytes are the ERP's"
     mill.mill.put("dealer", [*dealers(*range(20)), dealer("B0", status="odd", name="Other")])
     mill.run("mill", "customers")
     assert set(mill.items()) == {"B0"}, "other bytes are judged as they are"
