@@ -23,6 +23,7 @@ import psycopg
 
 from bench import peers, price_file
 from bench.installation import Installation
+from bench.priority import before_others
 from bench.subject import Subject, reader, server_cpu
 from bench.truth import differences
 
@@ -35,14 +36,14 @@ def main() -> int:
     """Run the cases that the command line asks for."""
     args = _arguments()
     folder = Path(args.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = _files(folder, args.rows)
+    files = make_files(folder, args.rows, (*price_file.VARIANTS, "clean"))
     installation = Installation(folder)
     try:
         bench = _Bench(args, installation, files)
-        bench.rounds()
-        if args.peers:
-            bench.peers()
+        with before_others(installation.home, wanted=args.priority) as bench.before_others:
+            bench.rounds()
+            if args.peers:
+                bench.peers()
     finally:
         installation.close()
     found = bench.results()
@@ -66,23 +67,24 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", help="where to write the results")
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--peers", default="", help="dlt,sling,ingestr: installed under var/")
+    parser.add_argument("--priority", action="store_true", help="before other work (root only)")
     parser.add_argument("--profile", help="folder for a cProfile of each case")
     parser.add_argument("--folder", default=str(ROOT / "var" / "bench"))
     return parser.parse_args()
 
 
-def _files(folder: Path, rows: int) -> dict[str, Path]:
-    """Every variant, made once and kept."""
-    found = {}
-    for variant in price_file.VARIANTS:
-        found[variant] = folder / f"prices_{rows}_{variant}.csv"
-        if not found[variant].exists():
-            waiting = found[variant].with_suffix(".part")
-            price_file.write_variant(waiting, rows, variant)
-            waiting.rename(found[variant])
-    found["clean"] = folder / f"prices_{rows}_clean.csv"
-    if not found["clean"].exists():
-        price_file.write_clean(found["clean"], rows)
+def make_files(folder: Path, rows: int, wanted: tuple[str, ...]) -> dict[str, Path]:
+    """The variants of the price list, and `clean`; made once and kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {variant: folder / f"prices_{rows}_{variant}.csv" for variant in wanted}
+    for variant, path in found.items():
+        if not path.exists():
+            waiting = path.with_suffix(".part")
+            if variant == "clean":
+                price_file.write_clean(waiting, rows)
+            else:
+                price_file.write_variant(waiting, rows, variant)
+            waiting.rename(path)
     return found
 
 
@@ -98,6 +100,7 @@ class _Bench:
         self.cases = [case for case in CASES if case in args.cases.split(",")]
         self.found: dict[str, list[dict[str, Any]]] = {"psql_copy": []}
         self.imported_mb = 0.0
+        self.before_others = False
         self.began = time.time()
         self.pg = installation.pg_settings()
 
@@ -225,6 +228,7 @@ class _Bench:
             "versions": {name: metadata.version(name) for name in names},
             "postgresql": self.pg,
             "imported_mb": self.imported_mb,
+            "before_others": self.before_others,
             "command": " ".join(sys.argv),
             "disk_free_gb": shutil.disk_usage(self.installation.folder).free // 2**30,
         }

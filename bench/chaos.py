@@ -264,10 +264,11 @@ def main() -> int:
         foreman(given.foreman)
         return 0
     results: list[dict[str, Any]] = []
-    for number, erp in enumerate(given.erp or ERPS):
+    for erp in given.erp or ERPS:
+        seed = given.seed + ERPS.index(erp)  # the same whether it runs alone or with the others
         with tempfile.TemporaryDirectory(prefix="waybill-chaos-") as folder:
             os.chmod(folder, 0o755)  # noqa: PTH101, S103  the server may run as another account
-            done = run(erp, given.orders, given.seed + number, Path(folder), given.limit)
+            done = run(erp, given.orders, seed, Path(folder), given.limit)
         results.append({name: getattr(done, name) for name in Result.__slots__})
         print(json.dumps(results[-1]), flush=True)
     if given.json:

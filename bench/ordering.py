@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+import pyarrow as pa
 import yaml
 
 from mappings.lines import read_lines
@@ -96,7 +97,7 @@ def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:  # noqa: ANN401
     settings = Settings.read({}, home=home, mappings=(mappings,))
     make_home(settings)
     migrate(server.start(home))
-    rows = tiny.of(erp)
+    rows = tiny.of(erp) if erp == "cedar" else _with_dealers(tiny.of(erp))
     known = ("waybill", secrets.token_urlsafe(9))
     book = folder / "orders.jsonl"
     erp_server = erp_at(erp, rows, known, folder, book)
@@ -106,8 +107,7 @@ def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:  # noqa: ANN401
     stocked = rows["product"].to_pylist()
     active = [(p["key"], p["base_uom"]) for p in stocked if p["status"] == "active"][:20]
     erp_server.book._stock = {}  # noqa: SLF001  an ERP that never runs out
-    dealer_rows = tiny.of("birch" if erp == "cedar" else erp)["dealer"].to_pylist()
-    dealers = [d["key"] for d in dealer_rows if not d["order_block"]][:DEALERS]
+    dealers = _free(rows if erp != "cedar" else _with_dealers(tiny.of("birch")))
     shop = Ordering(settings, erp, erp_server, dealers, active)
     with psycopg.connect(shop.url, autocommit=True) as admin:
         _fill(admin, shop, "birch" if erp == "cedar" else erp)
@@ -116,17 +116,38 @@ def open_shop(erp: str, folder: Path, **words: Any) -> Ordering:  # noqa: ANN401
     return shop
 
 
+def _free(rows: Dataset) -> list[str]:
+    """Customer numbers that may order."""
+    return [d["key"] for d in rows["dealer"].to_pylist() if not d["order_block"]][:DEALERS]
+
+
+def _with_dealers(rows: Dataset) -> Dataset:
+    """As many dealers as a bench orders for: those of the data set, and more of their kind."""
+    known = rows["dealer"].to_pylist()
+    model = next(one for one in known if not one["order_block"])
+    more = [{**model, "key": f"{model['key']}{n:03}"} for n in range(DEALERS)]
+    return rows.replace(dealer=pa.Table.from_pylist(known + more, schema=rows["dealer"].schema))
+
+
 def erp_at(
-    erp: str, rows: Dataset, known: tuple[str, str], folder: Path, book: Path, port: int = 0
+    erp: str,
+    rows: Dataset,
+    known: tuple[str, str],
+    folder: Path,
+    book: Path,
+    port: int = 0,
+    **keys: str,
 ) -> Any:  # noqa: ANN401  one of three servers
-    """The practice ERP, not yet listening."""
+    """The practice ERP, not yet listening. `keys`: the SSH keys that one which comes back keeps."""
     user, password = known
     if erp == "anvil":
         return SoapErp(rows, user=user, password=password, orders=book, port=port)
     if erp == "birch":
         return ODataErp(rows, client_id=user, client_secret=password, orders=book, port=port)
     empty, files = Dataset({}, rows.as_of), folder / "files"
-    return SftpErp(empty, user=user, password=password, folder=files, orders=book, port=port)
+    return SftpErp(
+        empty, user=user, password=password, folder=files, orders=book, port=port, **keys
+    )
 
 
 def write_mapping(erp: str, folder: Path, words: dict[str, Any]) -> None:

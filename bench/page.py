@@ -50,12 +50,12 @@ def _figure(value: float | None, places: int = 2) -> str:
 
 
 def _svg(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> str:
-    """Bars of the ratio by CPU, which a busy machine does not stretch; a line for each goal."""
+    """Bars of the ratio by time, a line for each goal."""
     names = [name for name in GOALS if name in after]
     most = max(
         [GOALS[name] for name in names]
         + [
-            runs[name].get("cpu_ratio") or 0
+            runs[name].get("ratio") or 0
             for runs in (before, after)
             for name in runs
             if name in GOALS
@@ -73,7 +73,7 @@ def _svg(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) ->
         top = row * _ROW + 8
         lines.append(f'<text x="{_LEFT - 8}" y="{top + 19}" text-anchor="end">{name}</text>')
         for place, (runs, colour) in enumerate(((before, "#c9ced6"), (after, "#2f6f9f"))):
-            value = runs.get(name, {}).get("cpu_ratio")
+            value = runs.get(name, {}).get("ratio")
             if value is None:
                 continue
             y = top + place * 15
@@ -88,7 +88,7 @@ def _svg(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) ->
             'stroke="#b5442e" stroke-width="2"/>'
         )
     lines.append(
-        f'<text x="{_LEFT}" y="{_ROW * len(names) + 28}">CPU of both sides, psql COPY = 1; '
+        f'<text x="{_LEFT}" y="{_ROW * len(names) + 28}">time, psql COPY = 1; '
         "grey: before, blue: now, red: the goal</text></svg>"
     )
     return "\n".join(lines) + "\n"

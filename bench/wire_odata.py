@@ -177,6 +177,7 @@ def main() -> None:
     assert {r["rows"] for way in found.values() for r in way} == {given.items}  # noqa: S101  a measurement of the same
     assert len({r["digest"] for w in ("bare", "both") for r in found[w]}) == 1  # noqa: S101  as above
     medians = {w: statistics.median(r["seconds"] for r in rs) for w, rs in found.items()}
+    spent = {w: statistics.median(r["cpu"] for r in rs) for w, rs in found.items()}
     each = [b["seconds"] / a["seconds"] for a, b in zip(found["bare"], found["both"], strict=True)]
     result = {
         "items": given.items,
@@ -185,6 +186,10 @@ def main() -> None:
         "cpu_seconds": {w: [round(r["cpu"], 3) for r in rs] for w, rs in found.items()},
         "median_seconds": {way: round(value, 3) for way, value in medians.items()},
         "ratio_both_to_bare": round(medians["both"] / medians["bare"], 2),
+        "ratio_of_fastest": round(
+            min(r["seconds"] for r in found["both"]) / min(r["seconds"] for r in found["bare"]), 2
+        ),
+        "cpu_ratio_both_to_bare": round(spent["both"] / spent["bare"], 2),
         "ratio_of_each_round": [round(one, 2) for one in each],
     }
     text = json.dumps(result, indent=1)

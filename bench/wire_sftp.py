@@ -104,6 +104,13 @@ def _children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def _highest_mb() -> float:
+    """The most memory that this process ever had; getrusage would tell its parent's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (one for one in status.splitlines() if one.startswith("VmHWM:"))
+    return round(int(line.split()[1]) / 1024, 1)
+
+
 def main() -> int:
     """Measure and print; 3 where OpenSSH is not there."""
     asked = argparse.ArgumentParser(description=__doc__)
@@ -137,7 +144,7 @@ def main() -> int:
                 extra={"host_key": host, "private_key_file": str(folder / "mine")},
             )
             theirs, ours, cpu, client = [], [], [], []
-            children = _children_seconds()
+            children, imported = _children_seconds(), _highest_mb()
             for _ in range(given.rounds):
                 theirs.append(with_openssh(folder, port, given.cipher))
                 children, spent = _children_seconds(), _children_seconds() - children
@@ -151,6 +158,8 @@ def main() -> int:
         "ours_seconds": [round(t, 2) for t in ours],
         "openssh_client_cpu_seconds": [round(t, 2) for t in client],
         "ours_cpu_seconds": [round(t, 2) for t in cpu],
+        "imported_mb": imported,
+        "peak_mb": _highest_mb(),
         "ratio_of_medians": round(statistics.median(ours) / statistics.median(theirs), 2),
         "ratio_of_fastest": round(min(ours) / min(theirs), 2),
     }

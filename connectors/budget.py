@@ -26,6 +26,12 @@ class Budget(Protocol):
         """
         ...
 
+    def inside(self, endpoint: str) -> None:
+        """Before a request of a session that holds its place already: waits as `request` does for
+        a pause, the errors and the rate, and holds nothing. Raises as `request`.
+        """
+        ...
+
     def refused(self, endpoint: str, status: int) -> None:
         """The ERP refused a request with one of `COUNTED`: it counts against the errors."""
         ...
@@ -39,6 +45,9 @@ class _Unlimited:
     def request(self, endpoint: str) -> AbstractContextManager[None]:
         del endpoint
         return nullcontext()
+
+    def inside(self, endpoint: str) -> None:
+        del endpoint
 
     def refused(self, endpoint: str, status: int) -> None:
         del endpoint, status

@@ -151,7 +151,9 @@ def broken_wire(error: httpx.HTTPError | httpx.InvalidURL, what: str) -> Waybill
 
 def is_html(answer: httpx.Response, body: bytes) -> bool:
     """True for a page meant for people, whatever its status says."""
-    return "html" in answer.headers.get("content-type", "") or body[:256].lstrip()[:1] == b"<"
+    if "html" in answer.headers.get("content-type", ""):
+        return True
+    return body[:256].lstrip()[:1] == b"<" and b"<methodResponse" not in body[:_SAMPLE]
 
 
 def retry_after(answer: httpx.Response, now: datetime) -> float | None:

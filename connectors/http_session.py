@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import httpx
 
@@ -78,9 +78,9 @@ class Session:
 
     def url(self, link: str, base: str | None = None) -> str:
         """A link of the server (absolute, or relative to `base`), verbatim but on our own host."""
-        target = httpx.URL(urljoin(base or f"{self.root}/", link))
-        here = self.root
-        return str(target.copy_with(scheme=here.scheme, netloc=here.netloc, fragment=None))
+        target = urlsplit(urljoin(base or f"{self.root}/", link))
+        ours = (self.root.scheme, self.root.netloc.decode(), target.path, target.query, "")
+        return str(httpx.URL(urlunsplit(ours)))
 
     def get(self, url: str, headers: Mapping[str, str], what: str) -> Answer:
         """A whole answer, after at most `tries` tries.
@@ -243,7 +243,7 @@ class Session:
 
     def _endpoint(self, url: str) -> str:
         """What vendors count by: the first word below the root, without keys."""
-        path = httpx.URL(url).path
+        path = unquote(urlsplit(url).path)
         below = path.removeprefix(self.root.path).lstrip("/")
         return below.partition("/")[0].partition("(")[0] or "/"
 

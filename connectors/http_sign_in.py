@@ -16,7 +16,7 @@ from oauthlib import oauth1
 from mappings.connection import Connection
 from mappings.errors import Misconfigured
 
-WAYS = ("none", "basic", "api_key", "bearer", "oauth2", "session", "oauth1")
+WAYS = ("none", "basic", "api_key", "bearer", "oauth2", "session", "oauth1", "xml_rpc")
 
 
 class SignedOutError(Exception):
@@ -67,6 +67,10 @@ def sign_in_for(connection: Connection, erp: str, client: httpx.Client) -> SignI
         from connectors.http_sign_in_session import SessionLogin  # noqa: PLC0415  as above
 
         return SessionLogin(connection, erp, client)
+    if way == "xml_rpc":
+        from connectors.http_sign_in_xml_rpc import XmlRpcLogin  # noqa: PLC0415  as above
+
+        return XmlRpcLogin(connection, erp, client)
     fixed = {"none": _Nothing, "basic": _Basic, "api_key": _ApiKey, "bearer": _Bearer}
     if way in fixed:
         return fixed[way](connection, erp)

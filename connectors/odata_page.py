@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
@@ -28,9 +28,9 @@ _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?)?"
 )
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_TICKS = re.compile(r"/Date\((-?\d+)([+-]\d{1,4})?\)/")
-_MARK, _LAST = 10, itemgetter(-1)
-"""Where an instant's T stands; the last letter of a text."""
+_TICKS = re.compile(r"/Date\((-?\d{1,14})([+-]\d{1,4})?\)/")
+_MARK = 10
+"""Where an instant's T stands."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,9 +88,10 @@ def largest(texts: Collection[str]) -> str | None:
     if not texts:
         return None
     (length, *others) = set(map(len, texts))
-    one_form = not others and length > _MARK and set(map(_LAST, texts)) == {"Z"}
-    if one_form and set(map(itemgetter(_MARK), texts)) == {"T"}:  # instants: as text
-        return max(texts)
+    if not others and length > _MARK:
+        every = "".join(texts)
+        if not every[_MARK::length].strip("T") and not every[length - 1 :: length].strip("Z"):
+            return max(texts)  # instants of one form: as text
     return max(set(texts), key=_order)
 
 
@@ -170,7 +171,10 @@ def _cursors(records: Sequence[Any], steps: tuple[str, ...]) -> list[str]:
         values: Iterable[Any] = map(attrgetter("inner"), records)
     else:
         values = (_descend(record, len(steps)) for record in records)
-    return [str(value) for value in values if value is not None and value != ""]
+    found = list(values)
+    if set(map(type, found)) == {str} and "" not in found:  # as nearly every page has them
+        return cast("list[str]", found)
+    return [str(value) for value in found if value is not None and value != ""]
 
 
 def _descend(value: object, depth: int) -> object:
@@ -242,7 +246,7 @@ def _count(*values: object) -> int | None:
 def _no_records(content: bytes, what: str) -> Transient | SourceChanged:
     try:
         page = cast("object", msgspec.json.decode(content))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         page = None
     if isinstance(page, dict) and "error" in page:
         return Transient(f"{what}: an error inside a successful answer", code="error_in_body")

@@ -71,8 +71,8 @@ class Walk:
             server_at=known.server_at,
         )
 
-    def place(self, link: str) -> str:
-        """What `behind` needs to go on at `link`."""
+    def place(self, link: str) -> str | None:
+        """What `behind` needs to go on at `link`; None where that would hold a secret."""
         at = self.opening.server_at if self.opening else None
         place = _Place(
             link,
@@ -83,7 +83,8 @@ class Walk:
             self.server_at or at,
             tuple(self.notes),
         )
-        return msgspec.json.encode(place).decode()
+        told = msgspec.json.encode(place).decode()
+        return None if any(secret in told for secret in self.session.secrets) else told
 
     @property
     def query(self) -> Query:

@@ -1,4 +1,4 @@
-"""Plain REST and JSON-RPC on httpx: pages of JSON as the ERP sent them.
+"""Plain REST, JSON-RPC and XML-RPC on httpx: pages as the ERP sent them.
 
 Says no feed's word: where records are, how pages follow and how the ERP says no stand in the
 mapping. This module must not type or map a value.
@@ -16,6 +16,7 @@ from connectors.ahead import ahead
 from connectors.budget import UNLIMITED, Budget
 from connectors.http_session import Limits, Session
 from connectors.protocol import End, Page
+from connectors.rest_state import Place
 from connectors.rest_walk import Walk
 from mappings.connection import Connection
 from mappings.errors import Misconfigured, Refused, SourceChanged, Transient
@@ -85,13 +86,23 @@ class RestConnector:
         if not isinstance(source, RestSource):
             message = f"a REST connector cannot read a {source.protocol} source"
             raise TypeError(message)
-        walk = Walk(self._session, source, since, self._today())
+        return (yield from self._pages(Walk(self._session, source, since, self._today())))
+
+    def resume(self, source: Source, since: str | None, after: str) -> Generator[Page, None, End]:
+        """The pages behind an earlier one; see `Resumable`."""
+        if not isinstance(source, RestSource):
+            message = f"a REST connector cannot read a {source.protocol} source"
+            raise TypeError(message)
+        walk = Walk(self._session, source, since, self._today(), Place.of(after))
+        return (yield from self._pages(walk))
+
+    def _pages(self, walk: Walk) -> Generator[Page, None, End]:
         yield from ahead(
             walk.pages_from_here(),
             most=_AHEAD,
             patience=self._deadline,
             too_late=lambda: Transient(
-                f"{source.path}: not all pages came in {self._deadline:g} s",
+                f"{walk.source.path}: not all pages came in {self._deadline:g} s",
                 erp=self._erp,
                 code="timeout",
             ),

@@ -1,4 +1,5 @@
-"""What the connector has to see in a page of plain JSON: records, totals, the way on, refusals.
+"""What the connector has to see in a page of plain JSON, or of XML-RPC: records, totals, the way
+on, refusals.
 
 No value is mapped. Numbers are never floats. Must not send anything or keep state.
 """
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.formats import json_walk
+from connectors.formats import json_walk, xmlrpc
 from connectors.http_answers import said_in
 from connectors.http_sign_in import SignedOutError
 from connectors.json_places import at
@@ -55,9 +56,10 @@ def look(content: bytes, headers: Mapping[str, str], source: RestSource) -> Seen
     RateLimited, Transient (`truncated`, `error_in_body`), SourceChanged (`bad_request`,
     `missing_records`), BatchRefused (`encoding`).
     """
-    page = _parsed(content, source.path)
-    if source.errors is not None:
-        _judge(page, source.errors, source.path)
+    page = _parsed(content, source.path) if source.speaks == "json" else _called(content, source)
+    refusals = source.refusals
+    if refusals is not None:
+        _judge(page, refusals, source.path)
     records = at(page, source.records)
     if not isinstance(records, list):
         raise SourceChanged(
@@ -84,7 +86,7 @@ def look(content: bytes, headers: Mapping[str, str], source: RestSource) -> Seen
 def _digest(records: list[Any]) -> bytes:
     try:
         text = msgspec.json.encode(records)
-    except TypeError:  # numbers as the slower reader holds them
+    except (TypeError, UnicodeEncodeError):  # numbers and half pairs of the slower reader
         text = json_walk.compact(records).encode("utf-8", "surrogatepass")
     return hashlib.sha256(text).digest()
 
@@ -102,6 +104,20 @@ def _parsed(content: bytes, what: str) -> Any:  # noqa: ANN401  any JSON
         except (ValueError, RecursionError):
             message = f"{what}: the answer is not whole JSON"
             raise Transient(message, code="truncated") from None
+
+
+def _called(content: bytes, source: RestSource) -> Any:  # noqa: ANN401  any JSON
+    try:
+        return xmlrpc.parsed(content)
+    except xmlrpc.NotWholeError:
+        message = f"{source.path}: the answer is not whole XML"
+        raise Transient(message, code="truncated") from None
+    except xmlrpc.NotXmlRpcError as error:
+        raise SourceChanged(
+            f"{source.path}: the answer is none of XML-RPC ({error})",
+            code="missing_records",
+            remedy="Check `path` of the source and `service_root` of the connection.",
+        ) from None
 
 
 def _on(page: Any, headers: Mapping[str, str], source: RestSource) -> str | None:  # noqa: ANN401  any JSON

@@ -9,18 +9,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-from connectors import odata_page, rest_page
+from connectors import odata_page, rest_page, xml_rpc
 from connectors.http_session import Answer, Session
 from connectors.json_places import put
 from connectors.protocol import End, Page
 from connectors.rest_page import Seen
+from connectors.rest_state import Place, State
 from mappings.errors import BatchRefused, Misconfigured, SourceChanged
-from mappings.sources.rest import LinkPaging, NumberPaging, OffsetPaging, RestSource, TokenPaging
+from mappings.sources.rest import LinkPaging, NumberPaging, RestSource, TokenPaging
 
 _ACCEPT = {"Accept": "application/json"}
+_ACCEPT_XML = {"Accept": "text/xml, application/xml"}
 _FORGOTTEN = frozenset({"gone"})
 
 
@@ -32,12 +35,13 @@ class _Ask:
 
 @dataclass
 class Walk:
-    """One read. `today` decides which periods are read."""
+    """One read. `today` decides which periods are read; `behind` is where an earlier one stood."""
 
     session: Session
     source: RestSource
     since: str | None
     today: date
+    behind: Place | None = None
     pages: int = 0
     read: int = 0
     declared: int | None = None
@@ -46,24 +50,58 @@ class Walk:
     _gap: str | None = None
     notes: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.behind is not None:
+            known = self.behind
+            self.pages, self.read, self.declared = (
+                known.all_pages,
+                known.all_read,
+                known.all_declared,
+            )
+            self.cursor, self.server_at, self._gap = known.cursor, known.server_at, known.gap
+            self.notes = list(known.notes)
+
     def pages_from_here(self) -> Iterator[Page]:
-        """Page after page, value after value of `each`."""
+        """Page after page, value after value of `each`.
+
+        Raises Misconfigured (`place`) where what was read before is not asked for any more.
+        """
+        questions = self._questions()
+        if self.behind is not None:
+            if self.behind.fixed not in questions:
+                raise Misconfigured(
+                    f"{self.source.path}: {self.behind.fixed} is not read on {self.today}",
+                    erp=self.session.erp,
+                    code="place",
+                    remedy="Nothing to do: it is read from its beginning.",
+                )
+            questions = questions[questions.index(self.behind.fixed) :]
+        for fixed, following in pairwise([*questions, None]):
+            assert fixed is not None  # noqa: S101  the last one alone is none
+            state = State(fixed)
+            if self.behind is not None and fixed == self.behind.fixed:
+                state = State.at(self.behind)
+            yield from self._one(state, following)
+
+    def _questions(self) -> list[dict[str, str | int]]:
+        """The fixed parameters of each question of today. Raises Misconfigured (`each`)."""
         each = self.source.each
         if each is None:
-            yield from self._one({})
-            return
-        for one in each.values:
-            early = one.starts is not None and self.today < one.starts
-            late = one.ends is not None and self.today > one.ends
-            if not early and not late:
-                yield from self._one({each.parameter: one.value})
-        if not self.pages:
+            return [{}]
+        asked: list[dict[str, str | int]] = [
+            {each.parameter: one.value}
+            for one in each.values
+            if (one.starts is None or self.today >= one.starts)
+            and (one.ends is None or self.today <= one.ends)
+        ]
+        if not asked:
             raise Misconfigured(
                 f"{self.source.path}: no value of `each` is read on {self.today}",
                 erp=self.session.erp,
                 code="each",
                 remedy="Add the new period to the mapping's source.",
             )
+        return asked
 
     def end(self) -> End:
         """What the whole walk proved."""
@@ -76,29 +114,63 @@ class Walk:
             notes=tuple(self.notes),
         )
 
-    def _one(self, fixed: dict[str, str | int]) -> Iterator[Page]:
-        """All pages of one question."""
-        paging = self.source.page
-        state = _State(fixed=fixed)
-        ask: _Ask | None = self._ask(state.fixed | state.place(paging))
+    def _one(self, state: State, following: dict[str, str | int] | None) -> Iterator[Page]:
+        """All pages of one question, or the rest of them. `following`: the next question's."""
+        kind = "json" if self.source.speaks == "json" else "xml"
+        on = self.behind.on if state.pages and self.behind is not None else None
+        ask: _Ask | None = self._behind(state, on)
         while ask is not None:
             answer, seen = self._get(ask)
             self._take(answer, seen, state)
+            ask = self._next(answer, seen, state)
+            after: str | None = None
+            if ask is not None:
+                on = ask.url if isinstance(self.source.page, LinkPaging) else seen.on
+                after = self._place(state, on)
+            else:
+                self._close(state)
+                after = None if following is None else self._place(State(following), None)
             yield Page(
-                f"{self.pages:06}.json",
-                "application/json",
+                f"{self.pages:06}.{kind}",
+                f"application/{kind}",
                 (answer.content,),
                 records=seen.records,
                 declared=state.first_declared,
+                after=after,
             )
-            ask = self._next(answer, seen, state)
-        self._close(state)
+
+    def _behind(self, state: State, on: str | None) -> _Ask:
+        """The question behind what was read, or the first one."""
+        if isinstance(self.source.page, LinkPaging) and on is not None:
+            body = self._ask(state.fixed).body if self.source.body else None
+            return _Ask(self.session.url(on), body)
+        return self._ask(state.fixed | state.parameters(self.source.page, on))
+
+    def _place(self, state: State, on: str | None) -> str | None:
+        """Where another walk goes on; None where that would hold a secret."""
+        told = Place(
+            self.pages,
+            self.read,
+            self.declared,
+            self.cursor,
+            self.server_at,
+            self._gap,
+            tuple(self.notes),
+            state.fixed,
+            state.pages,
+            state.read,
+            state.first_declared,
+            state.last_declared,
+            on,
+        ).told()
+        return None if any(secret in told for secret in self.session.secrets) else told
 
     def _get(self, ask: _Ask) -> tuple[Answer, Seen]:
         source = self.source
-        headers = {**_ACCEPT, **source.headers}
+        speaks_json = source.speaks == "json"
+        headers = {**(_ACCEPT if speaks_json else _ACCEPT_XML), **source.headers}
         if ask.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/json" if speaks_json else "text/xml"
 
         def looked(answer: Answer) -> Seen:
             return rest_page.look(answer.content, answer.headers, source)
@@ -128,10 +200,12 @@ class Walk:
         if source.body is None:
             query |= parameters
         else:
-            whole = json.loads(source.body)
+            speaks_json = source.speaks == "json"
+            whole = json.loads(source.body) if speaks_json else xml_rpc.question(source.body)
             for path, value in parameters.items():
                 self._put(whole, path, value)
-            body = json.dumps(whole, ensure_ascii=False).encode()
+            body = json.dumps(whole, ensure_ascii=False).encode() if speaks_json else None
+            body = body or xml_rpc.call(whole)
         text = "&".join(
             f"{quote(k, safe='$')}={quote(str(v), safe=':,')}" for k, v in query.items()
         )
@@ -151,7 +225,7 @@ class Walk:
                 remedy="Write the lists of the mapping's `body` out, with something in each place.",
             ) from None
 
-    def _take(self, answer: Answer, seen: Seen, state: _State) -> None:
+    def _take(self, answer: Answer, seen: Seen, state: State) -> None:
         self.pages += 1
         self.read += seen.records
         state.pages += 1
@@ -168,7 +242,7 @@ class Walk:
         highest = odata_page.largest([*seen.cursors, *([self.cursor] if self.cursor else [])])
         self.cursor = highest or self.cursor
 
-    def _next(self, answer: Answer, seen: Seen, state: _State) -> _Ask | None:
+    def _next(self, answer: Answer, seen: Seen, state: State) -> _Ask | None:
         paging = self.source.page
         if paging is None:
             return None
@@ -179,8 +253,7 @@ class Walk:
                 raise self._circle("a link or token that was followed before")
             state.tokens.add(seen.on)
             if isinstance(paging, LinkPaging):
-                body = self._ask(state.fixed).body if self.source.body else None
-                return _Ask(self.session.url(seen.on, answer.url), body)
+                return self._behind(state, self.session.url(seen.on, answer.url))
         elif not seen.records:
             return None
         last = seen.on if isinstance(paging, NumberPaging) else None
@@ -188,7 +261,7 @@ class Walk:
             numbered = isinstance(paging, NumberPaging)
             if numbered and state.pages >= int(last):
                 return None
-        return self._ask(state.fixed | state.place(paging, seen.on))
+        return self._behind(state, seen.on)
 
     def _circle(self, says: str) -> BatchRefused:
         return BatchRefused(
@@ -198,7 +271,7 @@ class Walk:
             remedy="Check the parameters of `page` in the mapping: the ERP seems to ignore them.",
         )
 
-    def _close(self, state: _State) -> None:
+    def _close(self, state: State) -> None:
         """What one question's pages proved; the first gap of all is told."""
         gap = None
         first, last = state.first_declared, state.last_declared
@@ -212,31 +285,3 @@ class Walk:
         if first is not None:
             self.declared = (self.declared or 0) + first
         self._gap = self._gap or gap
-
-
-@dataclass
-class _State:
-    """One question's way so far."""
-
-    fixed: dict[str, str | int]
-    pages: int = 0
-    read: int = 0
-    first_declared: int | None = None
-    last_declared: int | None = None
-    tokens: set[str] = field(default_factory=set)
-    digests: set[bytes] = field(default_factory=set)
-
-    def place(self, paging: object, on: str | None = None) -> dict[str, str | int]:
-        """The paging's parameters for the next request."""
-        found: dict[str, str | int] = {}
-        if isinstance(paging, OffsetPaging):
-            found[paging.offset] = self.read
-        elif isinstance(paging, NumberPaging):
-            found[paging.page] = paging.first + self.pages
-        elif isinstance(paging, TokenPaging) and on is not None:
-            found[paging.cursor] = on
-        if isinstance(paging, OffsetPaging | NumberPaging | TokenPaging | LinkPaging) and (
-            paging.limit and paging.size
-        ):
-            found[paging.limit] = paging.size
-        return found

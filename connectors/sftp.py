@@ -20,7 +20,16 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import End, Page
-from connectors.sftp_files import Choice, Entry, choose, folder_and_pattern, safe_location
+from connectors.sftp_end import end_of, media_of
+from connectors.sftp_files import (
+    Choice,
+    Entry,
+    choose,
+    folder_and_pattern,
+    place_behind,
+    rest_behind,
+    safe_location,
+)
 from connectors.sftp_reading import LASTING, Line, Manner, blocks
 from connectors.sftp_session import Session, open_session
 from mappings.connection import Connection
@@ -35,15 +44,8 @@ SMALL_BYTES = 1024 * 1024
 _AHEAD = 4
 """Small files in flight for each channel."""
 
-_MEDIA = {
-    "csv": "text/csv",
-    "fixed": "text/plain",
-    "xml": "application/xml",
-    "jsonl": "application/jsonl",
-    "edifact": "application/EDIFACT",
-    "facturx": "application/pdf",
-    "excel": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
+_PLACE_BYTES = 4 * 1024 * 1024
+"""So much is read between two places to go on at, or a hundred files: each is a line in a table."""
 
 
 class SftpConnector:
@@ -110,17 +112,32 @@ class SftpConnector:
         Raises as `sftp_session.Session` and `sftp_files.choose` do, and Transient (`changed`)
         when a file changed while it was read.
         """
+        return (yield from self._read(source, since, None))
+
+    def resume(self, source: Source, since: str | None, after: str) -> Generator[Page, None, End]:
+        """The files behind those that an earlier read had; see `Resumable`."""
+        return (yield from self._read(source, since, after))
+
+    def _read(
+        self, source: Source, since: str | None, after: str | None
+    ) -> Generator[Page, None, End]:
         if not isinstance(source, SftpSource):
             message = f"not an SFTP source: {type(source).__name__}"
             raise TypeError(message)
         deadline = time.monotonic() + self._deadline_seconds
         folder, _ = folder_and_pattern(source.files)
         choice = self._settled(source, folder, since)
-        media = _media(source)
-        for entry, content in self._contents(folder, choice.files, deadline):
-            yield Page(entry.name, media, content)
+        left = choice.files if after is None else rest_behind(choice.files, after)
+        media = media_of(source)
+        done, fresh = len(choice.files) - len(left), 0
+        for entry, content in self._contents(folder, left, deadline):
+            done, fresh = done + 1, fresh + (entry.size or _PLACE_BYTES) + _PLACE_BYTES // 100
+            place = None
+            if fresh >= _PLACE_BYTES and done < len(choice.files):
+                place, fresh = place_behind(choice.files, done), 0
+            yield Page(entry.name, media, content, after=place)
         warning = self._session().warning
-        return _end(source, choice, () if warning is None else (warning,))
+        return end_of(source, choice, () if warning is None else (warning,))
 
     def fetch(self, location: str) -> Iterator[bytes]:
         """One document by its path below the top folder. Raises Refused (`not_found`, `path`)."""
@@ -288,29 +305,3 @@ def _first_difference(choice: Choice, again: Choice) -> str:
     before = set(choice.files)
     changed = [entry.name for entry in again.files if entry not in before]
     return changed[0] if changed else f"the folder of {choice.files[0].name}"
-
-
-def _media(source: SftpSource) -> str:
-    if source.unpack is not None:
-        return f"application/{source.unpack.kind}"
-    return _MEDIA.get(source.format.kind, "application/octet-stream")
-
-
-def _end(source: SftpSource, choice: Choice, warnings: tuple[str, ...]) -> End:
-    notes = (*warnings, *choice.notes)
-    if not choice.files:
-        return End(complete=False, reason=f"no new file matches {source.files}", notes=notes)
-    proof = f"marker {source.marker}" if source.marker else "size and time stood still"
-    if source.pick == "latest":
-        reason = f"{choice.files[0].name} read to its end ({proof})"
-    else:
-        reason = f"{len(choice.files)} files read to their ends ({proof})"
-    if not choice.complete:
-        reason += "; others were not ready"
-    ordered = source.pick == "all" and source.order is not None
-    return End(
-        complete=choice.complete,
-        reason=reason,
-        cursor=choice.files[-1].name if ordered else None,
-        notes=notes,
-    )

@@ -34,7 +34,9 @@ class RemoteFile(Protocol):
         ...
 
     def prefetch(self, size: int, requests: int | None) -> None:
-        """Ask ahead for the rest up to `size`, at most `requests` at once."""
+        """Ask ahead from where the next read begins up to `size`, at most `requests` at once; all
+        that was asked before has been read.
+        """
         ...
 
     def size(self) -> int | None:

@@ -6,16 +6,25 @@ Works on plain listings. Must not touch the wire or look into a file.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from connectors.sftp_entries import Choice, Entry
 from connectors.sftp_markers import Lateness, marker_lack, refuse_lone_marker
 from connectors.sftp_order import behind, in_order, refuse_gap
-from mappings.errors import BatchRefused, Misconfigured, NotNow, Refused
+from mappings.errors import BatchRefused, Misconfigured, NotNow, Refused, SourceChanged
 from mappings.sources import SftpSource
 
-__all__ = ["Choice", "Entry", "choose", "folder_and_pattern", "safe_location"]
+__all__ = [
+    "Choice",
+    "Entry",
+    "choose",
+    "folder_and_pattern",
+    "place_behind",
+    "rest_behind",
+    "safe_location",
+]
 
 
 def folder_and_pattern(files: str) -> tuple[str, str]:
@@ -73,6 +82,27 @@ def choose(
         if source.order is not None:  # what is behind it waits: the order is what they mean
             break
     return Choice(tuple(whole), notes, complete=len(whole) == len(ordered) > 0 and not left_out)
+
+
+def place_behind(files: Sequence[Entry], count: int) -> str:
+    """Where a read stood behind the first `count` of these files."""
+    told = "\n".join(f"{one.name}\0{one.size}\0{one.modified_at}" for one in files[:count])
+    return f"{count} {hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def rest_behind(files: tuple[Entry, ...], place: str) -> tuple[Entry, ...]:
+    """The files behind an earlier read's place.
+
+    Raises SourceChanged (`place`) where those before it are not the ones that were read.
+    """
+    count = int(place.partition(" ")[0])
+    if len(files) < count or place_behind(files, count) != place:
+        raise SourceChanged(
+            f"the first {count} files are others than those that were read before",
+            code="place",
+            remedy="Nothing to do: all are read from their beginning.",
+        )
+    return files[count:]
 
 
 def _wanted(source: SftpSource, listing: Iterable[Entry]) -> tuple[list[Entry], dict[str, Entry]]:

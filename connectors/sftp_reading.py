@@ -22,6 +22,9 @@ LASTING = frozenset({"changed", "deadline"})
 
 _FEW = 8
 
+WINDOW_BYTES = 32 * 1024 * 1024
+"""So much of a file is asked ahead: what has come waits in memory until it is taken."""
+
 _ONE_REQUEST = 32 * 1024
 """paramiko reads this much at a time; asking ahead pays for more than that."""
 
@@ -29,11 +32,12 @@ _ONE_REQUEST = 32 * 1024
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a file is asked for. `requests`: how many may be on their way, None: as many as there
-    are. `sized`: the server's word on sizes counts.
+    are. `sized`: the server's word on sizes counts. `window`: bytes asked ahead at once.
     """
 
     requests: int | None = None
     sized: bool = True
+    window: int = WINDOW_BYTES
 
     def gentler(self, tries: int) -> Manner:
         """After so many broken tries: some servers bear few requests at once, some one alone."""
@@ -61,15 +65,18 @@ def blocks(
         at = start
         file.seek(start)
         ahead = manner.requests != 1 and manner.sized
-        if ahead and size is not None and size - start > _ONE_REQUEST:
-            file.prefetch(size, manner.requests)
+        asked = at
         while True:
+            if ahead and size is not None and at >= asked and size - at > _ONE_REQUEST:
+                asked = min(size, at + manner.window)
+                file.prefetch(asked, manner.requests)
             if time.monotonic() > deadline:
                 raise Transient(
                     f"reading {where} took longer than it may ({at} bytes so far)", code="deadline"
                 )
             # exactly up to the size first: what was asked ahead is taken without another request
-            left = BLOCK_BYTES if size is None or size <= at else size - at
+            end = asked if at < asked else size
+            left = BLOCK_BYTES if end is None or end <= at else end - at
             block = file.read(min(BLOCK_BYTES, left))
             if not block:
                 break

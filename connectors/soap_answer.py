@@ -47,6 +47,8 @@ class Answer:
     fault_text: str | None = None
     children: set[str] = field(default_factory=set)
     """Tags of the records' children, for what nobody knows yet."""
+    references: bool = False
+    """Records are empty and point at others (`href`): SOAP encoding with multiRef."""
     volatile: dict[str, str] = field(default_factory=dict)
     """Path of an element that is made anew for each answer → its text."""
 
@@ -142,6 +144,8 @@ class Scan:
     def _count(self, record: etree._Element) -> None:
         self.answer.records += 1
         self.answer.children.update(str(child.tag) for child in record)
+        if not len(record) and record.get("href", "").startswith("#"):
+            self.answer.references = True
         if self._cursor:
             found = record.find(self._cursor_path)
             self._move(_text(found) if found is not None else None)

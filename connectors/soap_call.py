@@ -138,9 +138,11 @@ class Service:
         if words is not None and self._session is None:
             self._log_in()
         message = self.wsdl.message(operation, request, self._session)
+        if words is None:
+            return self._exchange(source, operation, message, self._budget.request(operation))
         # a session's calls follow each other, and its place is held already
-        turn = self._budget.request(operation) if words is None else nullcontext()
-        return self._exchange(source, operation, message, turn)
+        self._budget.inside(operation)
+        return self._exchange(source, operation, message, nullcontext())
 
     def _log_in(self) -> None:
         words = self._sign_in.session

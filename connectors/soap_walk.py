@@ -42,8 +42,17 @@ class Walk:
     def add(self, answer: Answer) -> bool:
         """Count one page and set the next request; False where there is none.
 
-        Raises SourceChanged: `repeated_token`, `declared_count`.
+        Raises SourceChanged: `repeated_token`, `declared_count`, `multiref`.
         """
+        if answer.references:
+            raise SourceChanged(
+                f"{self.operation}: the records are references to other elements (multiRef), "
+                "which are not read",
+                erp=self._erp,
+                code="multiref",
+                remedy="Ask the ERP's owner to send records in their place (Axis: "
+                "`sendMultiRefs` false), or for a document/literal service.",
+            )
         self.pages += 1
         self.records += answer.records
         self.children.update(tag.rpartition("}")[2] for tag in answer.children)

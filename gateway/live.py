@@ -7,12 +7,12 @@ judge an order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
 from starlette.requests import Request
 
 from gateway.answers import Plain
@@ -26,7 +26,10 @@ from sync.context import Context
 from sync.credit import Standing
 from sync.pricing import PriceWish, portal_prices
 
+_T = TypeVar("_T")
 _LONGEST = 200
+_GRACE = 1.0
+"""Seconds beyond an ask's time for our own queries; a caller who waits longer is sent away."""
 
 
 class Live:
@@ -40,9 +43,29 @@ class Live:
 
     async def credit(self, request: Request) -> Plain:
         """Figures of a dealer's account, one entry a currency."""
+        return await self._in_time(self._credit(request))
+
+    async def price(self, request: Request) -> Plain:
+        """What one quantity of a product costs a dealer, by the ERP itself or by the portal."""
+        return await self._in_time(self._price(request))
+
+    async def stock(self, request: Request) -> Plain:
+        """What of a product can be ordered, by warehouse: less what is on its way to the ERP."""
+        return await self._in_time(self._stock(request))
+
+    async def _in_time(self, answer: Coroutine[Any, Any, Plain]) -> Plain:
+        """The answer; Transient (`overloaded`) where not even our own is there in time."""
+        try:
+            async with asyncio.timeout(self._within.total_seconds() + _GRACE):
+                return await answer
+        except TimeoutError:
+            says = "more is asked than this machine answers in time"
+            raise Transient(says, code="overloaded", remedy="Ask again in a moment.") from None
+
+    async def _credit(self, request: Request) -> Plain:
         erp = _needed(request, "erp")
         dealer = str(request.path_params["dealer"])
-        buyer = await run_in_threadpool(credit.buyer_of, self._ctx, erp, dealer)
+        buyer = await _aside(credit.buyer_of, self._ctx, erp, dealer)
         source = credit.credit_source(self._ctx, erp)
         answer = await self.ask(source.erp, "credit", {"account_key": buyer.account_key})
         currencies = [row["currency"] for row in answer.rows] or [buyer.currency]
@@ -55,11 +78,10 @@ class Live:
                     for currency in currencies
                 ]
 
-        found = await run_in_threadpool(look)
+        found = await _aside(look)
         return Plain({"known": bool(answer.rows), "accounts": [credit.shown(one) for one in found]})
 
-    async def price(self, request: Request) -> Plain:
-        """What one quantity of a product costs a dealer, by the ERP itself or by the portal."""
+    async def _price(self, request: Request) -> Plain:
         erp = _needed(request, "erp")
         keys = {
             "dealer_key": _needed(request, "dealer"),
@@ -71,11 +93,10 @@ class Live:
         if answer.live:
             row = answer.rows[0] if answer.rows else None
             return Plain({**body, "price": row, "by": "erp"})
-        price = await run_in_threadpool(self._own_price, request, erp, keys)
+        price = await _aside(self._own_price, request, erp, keys)
         return Plain({**body, "price": price, "by": "portal"})
 
-    async def stock(self, request: Request) -> Plain:
-        """What of a product can be ordered, by warehouse: less what is on its way to the ERP."""
+    async def _stock(self, request: Request) -> Plain:
         erp = _needed(request, "erp")
         keys = {"product_key": _needed(request, "product")}
         if request.query_params.get("warehouse"):
@@ -86,7 +107,7 @@ class Live:
             with self._ctx.connection() as connection:
                 return available(connection, erp, answer)
 
-        return Plain({**_freshness(answer), "stock": await run_in_threadpool(less_held)})
+        return Plain({**_freshness(answer), "stock": await _aside(less_held)})
 
     async def ask(self, erp: str, what: What, keys: Mapping[str, str]) -> LiveAnswer:
         """The ERP's answer, or what was synced. Raises Misconfigured for an unknown ERP."""
@@ -111,7 +132,7 @@ class Live:
             if isinstance(error, Misconfigured) and error.code in {"mapping", "keys"}:
                 raise
             seconds = loop.time() - began
-            return await run_in_threadpool(self._asker.instead, erp, what, keys, error, seconds)
+            return await _aside(self._asker.instead, erp, what, keys, error, seconds)
 
     def _own_price(
         self, request: Request, erp: str, keys: Mapping[str, str]
@@ -129,6 +150,11 @@ class Live:
         if found is None:
             return None
         return {"qty": qty, "uom": uom, "currency": currency, "net": found.line_net}
+
+
+async def _aside(work: Callable[..., _T], *arguments: object) -> _T:
+    """In a thread that nobody waits for beyond the caller's time."""
+    return await anyio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True)
 
 
 def _freshness(answer: LiveAnswer) -> dict[str, object]:

@@ -21,6 +21,8 @@ from sync.deliver import DeliveryReport
 log = logging.getLogger(__name__)
 
 CHANNEL = "waybill_outbox"
+_STOPS_WITHIN = 0.5
+"""Seconds after which the listener sees that it is to stop."""
 Deliver = Callable[[int | None], DeliveryReport]
 """Delivers one message, or with None everything that is due."""
 
@@ -49,6 +51,8 @@ class OutboxWatch:
         self._free = threading.Semaphore(workers)
         self._look = threading.Event()
         self._stop = threading.Event()
+        self._behind = threading.Event()
+        """A message could not go yet: another of its dealer was on its way."""
         self._threads = [
             threading.Thread(target=self._listen, name="outbox-listen", daemon=True),
             threading.Thread(target=self._sweep, name="outbox-sweep", daemon=True),
@@ -76,7 +80,7 @@ class OutboxWatch:
                     self.listening.set()
                     self._look.set()  # what was committed before we listened
                     while not self._stop.is_set():
-                        for told in connection.notifies(timeout=self._poll):
+                        for told in connection.notifies(timeout=_STOPS_WITHIN):
                             self._told(told.payload)
             except psycopg.Error as error:
                 self.listening.clear()
@@ -91,9 +95,15 @@ class OutboxWatch:
 
     def _one(self, message_id: int) -> None:
         try:
-            self._run(message_id)
+            went = self._run(message_id)
         finally:
             self._free.release()
+        if not went:
+            self._behind.set()
+            self._look.set()
+        elif self._behind.is_set():  # what waited behind this one may go now
+            self._behind.clear()
+            self._look.set()
 
     def _sweep(self) -> None:
         while not self._stop.is_set():
@@ -103,13 +113,15 @@ class OutboxWatch:
                 return
             self._run(None)
 
-    def _run(self, message_id: int | None) -> None:
+    def _run(self, message_id: int | None) -> bool:
+        """Deliver; False where nothing went, and nobody knows why not."""
         try:
             report = self._deliver(message_id)
         except (WaybillError, psycopg.Error, SQLAlchemyError) as error:
             log.warning("nothing was delivered: %s", error)
-            return
+            return True  # the next look is soon enough: the database may be away
         except Exception:
             log.exception("delivering failed")
-            return
+            return True
         self._done(report)
+        return report.attempts > 0

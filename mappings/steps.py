@@ -133,6 +133,13 @@ _STEPS: tuple[StepSpec, ...] = (
     ),
     _one("null_is_false", "text", "Absent becomes false.", None, "false"),
     _one(
+        "false_is_null",
+        "text",
+        "A text false becomes NULL: Odoo's way to say empty.",
+        "false",
+        None,
+    ),
+    _one(
         "not_null_flag",
         "bool",
         "True where there is a text, false where blank or absent.",

@@ -188,11 +188,9 @@ def _ops(staging: Staging, part: Part) -> set[tuple[str, bool]]:
 def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int) -> None:
     """Change rows with only the fields that differ; a new row holds all of its fields."""
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
-    new = f"jsonb_strip_nulls({_object(part, 's')})"
-    old = f"jsonb_strip_nulls({_object(part, 't')})"
-    new_only = f"jsonb_strip_nulls({_object(part, 's', 't')})"
-    old_only = f"jsonb_strip_nulls({_object(part, 't', 's')})"
     staged = staging.source(part)
+    old, new = _object(part, "t"), _object(part, "s")
+    old_only, new_only = _object(part, "t", "s"), _object(part, "s", "t")
     connection.execute(
         f"INSERT INTO sync.change (run_id, batch_id, erp, part, key, op, old, new) "
         f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key_text(part, 'd')}, "
@@ -208,15 +206,20 @@ def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batc
 
 
 def _object(part: Part, alias: LiteralString, other: LiteralString | None = None) -> LiteralString:
-    """jsonb of the compared columns (of those that differ from `other`); numeric stays exact."""
-    columns = compared(part)
-    if not columns:
-        return "'{}'::jsonb"
-    pieces: list[LiteralString] = [
-        f"'{c}', {alias}.{c}"
-        if other is None
-        else f"'{c}', CASE WHEN {alias}.{c} IS DISTINCT FROM {other}.{c} THEN {alias}.{c} END"
-        for c in columns
-    ]
-    chunks = [pieces[i : i + 40] for i in range(0, len(pieces), 40)]
-    return " || ".join(f"jsonb_build_object({', '.join(c)})" for c in chunks)
+    """jsonb of the compared columns (of those that differ from `other`) that are not null.
+
+    Written as text: `jsonb_build_object` looks up the type of each of its arguments for every
+    row, which took most of the time of a load of many changes. Numeric stays exact.
+    """
+    documents = {f.name for f in part.fields if f.type == "json"}
+    pieces: list[LiteralString] = []
+    for column in compared(part):
+        value: LiteralString = f"to_jsonb({alias}.{column})"
+        if column in documents:
+            value = f"nullif(jsonb_strip_nulls({alias}.{column}), 'null')"
+        piece: LiteralString = f"""'"{column}":' || {value}::text"""
+        if other is not None:
+            differs = f"{alias}.{column} IS DISTINCT FROM {other}.{column}"
+            piece = f"CASE WHEN {differs} THEN {piece} END"
+        pieces.append(piece)
+    return f"('{{' || concat_ws(',', {', '.join(pieces)}) || '}}')::jsonb"

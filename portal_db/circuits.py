@@ -134,6 +134,13 @@ def openings(connection: Connection, erp: str) -> int:
 
 def closed_until(connection: Connection, erp: str, until: datetime | None) -> None:
     """Note the ERP's own closed hours, for what dealers are told."""
+    if until is None:  # the usual case locks no row
+        connection.execute(
+            "UPDATE sync.circuit SET closed_until = NULL WHERE erp = %s AND closed_until "
+            "IS NOT NULL",
+            (erp,),
+        )
+        return
     connection.execute(
         "INSERT INTO sync.circuit AS c (erp, closed_until) VALUES (%s, %s) ON CONFLICT (erp) "
         "DO UPDATE SET closed_until = excluded.closed_until "

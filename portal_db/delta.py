@@ -130,6 +130,8 @@ def overtaken(staging: Staging, part: Part, batch_id: int) -> list[int]:
 
 def counts(staging: Staging, part: Part) -> dict[str, int]:
     """{'I': n, 'U': n, 'T': tombstones that removed a row, 'V': vanished}."""
+    if staging.first and part.name == staging.feed.main:
+        return {"I": staging.count(part), "U": 0, "T": 0, "V": 0}
     rows = staging.connection.execute(
         "SELECT CASE WHEN op = 'D' AND record_no IS NOT NULL THEN 'T' WHEN op = 'D' THEN 'V' "
         f"ELSE op END, count(*) FROM {staging.table(part.name, '_delta')} GROUP BY 1"
@@ -147,7 +149,7 @@ def digest(connection: psycopg.Connection[Any], staging: Staging, parts: tuple[P
         # sums of hashes: no order to sort by. What was read speaks by its raw hash, which holds
         # the key; what vanished by its key
         rows = connection.execute(
-            "SELECT op, count(*), sum(hashint8extended(raw_hash, 0)::numeric), "
+            "SELECT op, count(*), sum(hashint8extended(raw_hash, 0)), "
             "bit_xor(hashint8extended(raw_hash, 1)), "
             f"sum(CASE WHEN raw_hash IS NULL THEN hashtextextended(ROW({keys})::text, 0) END), "
             f"bit_xor(CASE WHEN raw_hash IS NULL THEN hashtextextended(ROW({keys})::text, 1) END) "

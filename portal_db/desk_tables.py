@@ -1,6 +1,6 @@
 """The tables of the review desk: groups of quarantine, corrections, fix jobs, notes.
 
-Groups are counted by the database (migration 0008). This module must not connect.
+Groups are counted by the database (migration 0012). This module must not connect.
 """
 
 from __future__ import annotations

@@ -203,11 +203,6 @@ quarantine = Table(
     Column("resolved_run", BigInteger()),
     Column("resolved_by", Text()),
     Column("resolved_reason", Text()),
-    Column(
-        "raw_deleted_at",
-        DateTime(timezone=True),
-        comment="when its raw values went, by retention",
-    ),
     Column("dealer", Text(), comment="whom the record is about, where it says so"),
     Column("amount", Numeric(), comment="the amount its part is summed by, where it could be read"),
     Column("currency", Text()),
@@ -217,6 +212,11 @@ quarantine = Table(
         nullable=False,
         server_default="1",
         comment="counts every change of the item: what a person saw",
+    ),
+    Column(
+        "raw_deleted_at",
+        DateTime(timezone=True),
+        comment="when its raw values went, by retention",
     ),
     CheckConstraint("state IN ('open','released','discarded','superseded')", name="state"),
     Index(

@@ -16,7 +16,7 @@ from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from mappings.vocabulary import Part
 from portal_db.identifiers import digits
-from portal_db.schema import PORTAL, spaces
+from portal_db.schema import spaces
 from portal_db.staging import Staging
 
 PART = "price"
@@ -31,11 +31,10 @@ def is_first(connection: psycopg.Connection[Any], erp: LiteralString) -> bool:
     return bool(row and row[0])
 
 
-def finish(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime) -> bool:
-    """Make the staged table what a partition must be; False where a key comes twice.
+def complete_columns(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime) -> None:
+    """Give the staged table the columns that no record brings, while nobody can see it.
 
-    Constants become defaults that are not stored in each row. The table is scanned once for its
-    constraints and sorted once for its key, while nobody can see it.
+    Constants become defaults that are not stored in each row.
     """
     table = staging.table(part.name)
     columns: list[tuple[LiteralString, LiteralString, object]] = [("erp", "text", staging.erp)]
@@ -55,25 +54,23 @@ def finish(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime
     ]
     connection = staging.connection
     connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(changes)))
-    here = {"erp", *(name for name, _, _ in columns)}
-    needed = [
-        sql.SQL("ALTER COLUMN {} SET NOT NULL").format(sql.Identifier(column.name))
-        for column in PORTAL[part.name].columns
-        if not column.nullable and column.name not in {*here, "row_hash", "record_no"}
-    ]
-    check = sql.SQL("ADD CHECK (erp = {})").format(sql.Literal(staging.erp))
-    connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list([*needed, check])))
+    check = sql.SQL("ALTER TABLE {} ADD CHECK (erp = {})")
+    connection.execute(check.format(sql.SQL(table), sql.Literal(staging.erp)))
+
+
+def add_key(staging: Staging, part: Part) -> bool:
+    """Sort it once for its primary key; False where a key comes twice."""
     keys = sql.SQL(", ").join(sql.Identifier(name) for name in ("erp", *part.key))
     try:
-        connection.execute(
+        staging.connection.execute(
             sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(
-                sql.SQL(table), sql.Identifier(f"{part.name}_{staging.erp}_pkey"), keys
+                sql.SQL(staging.table(part.name)),
+                sql.Identifier(f"{part.name}_{staging.erp}_pkey"),
+                keys,
             )
         )
     except UniqueViolation:
         return False
-    _other_indexes(staging, part)
-    connection.execute(f"ANALYZE {table}")
     return True
 
 
@@ -120,9 +117,12 @@ def view_as_delta(staging: Staging, part: Part) -> None:
     )
 
 
-def _other_indexes(staging: Staging, part: Part) -> None:
-    """What else the parent is indexed by: else attaching would build it under its lock."""
-    rows = staging.connection.execute(
+def add_indexes(connection: psycopg.Connection[Any], staging: Staging, part: Part) -> None:
+    """What else the parent is indexed by: else attaching would build it under its lock.
+
+    `connection` is another than the key is sorted on: both go on at the same time.
+    """
+    rows = connection.execute(
         "SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i "
         "JOIN pg_class c ON c.oid = i.indexrelid "
         "WHERE i.indrelid = %s::regclass AND NOT i.indisprimary",
@@ -133,7 +133,8 @@ def _other_indexes(staging: Staging, part: Part) -> None:
         unique = "UNIQUE " if head.startswith("CREATE UNIQUE") else ""
         own = f"run_{digits(staging.run_id)}_{name}"[:63]
         statement = f"CREATE {unique}INDEX {own} ON {staging.table(part.name)} {rest}"
-        staging.connection.execute(sql.SQL(statement))  # pyright: ignore[reportArgumentType]  PostgreSQL's own text
+        connection.execute(sql.SQL(statement))  # pyright: ignore[reportArgumentType]  PostgreSQL's own text
+    connection.execute(f"ANALYZE {staging.table(part.name)}")
 
 
 def _list(pieces: list[sql.Composed] | list[sql.Composed | sql.SQL]) -> sql.Composed:

@@ -32,9 +32,9 @@ KINDS = ("order", "order_cancel", "customer_update", "request")
 """What may be owed to an ERP."""
 
 MOVES: dict[str, tuple[str, ...]] = {
-    "pending": ("sending", "dead", "cancelled"),
+    "pending": ("sending", "delivered", "dead", "cancelled"),
     "sending": ("delivered", "retryable", "uncertain", "dead"),
-    "retryable": ("sending", "dead", "cancelled"),
+    "retryable": ("sending", "delivered", "dead", "cancelled"),
     "uncertain": ("delivered", "retryable", "dead"),
     "dead": ("delivered", "uncertain", "retryable", "cancelled"),
     "delivered": (),
@@ -166,6 +166,14 @@ stock_hold = Table(
         "warehouse_key",
         postgresql_where=text("ended_at IS NULL"),
     ),
+    Index(
+        "stock_hold_acknowledged_idx",
+        "erp",
+        "product_key",
+        "warehouse_key",
+        "ended_at",
+        postgresql_where=text("ended_because = 'acknowledged'"),
+    ),
     schema="portal",
     comment="Stock that a placed order keeps for itself until the ERP has acknowledged it.",
 )
@@ -260,7 +268,6 @@ outbox = Table(
     ),
     Index(
         "outbox_lane_idx",
-        "erp",
         "lane",
         "id",
         postgresql_where=text("state IN ('pending','sending','retryable')"),

@@ -46,8 +46,8 @@ def readable_order(connection: psycopg.Connection[Any], reference: str) -> dict[
             return None
         order["lines"] = cursor.execute(
             "SELECT line_no, product_key, qty, uom, unit_price, per, gross, outcome, "
-            "qty_confirmed, unit_price_confirmed, expected_on, reason "
-            "FROM portal.order_request_line WHERE reference = %s ORDER BY line_no",
+            "qty_confirmed, unit_price_confirmed, expected_on, reason, erp_status, qty_shipped "
+            "FROM portal.dealer_order_line WHERE reference = %s ORDER BY line_no",
             (reference,),
         ).fetchall()
     return order

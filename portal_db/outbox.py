@@ -15,8 +15,11 @@ from psycopg.rows import class_row
 Connection = psycopg.Connection[Any]
 What = Literal["send", "find"]
 
+# `IS NOT DISTINCT FROM` is `=` that no index serves: a table that was empty when it was last
+# analysed must not be read through the index of all that is open, once for each row of a backlog.
 _OPEN_PREDECESSOR = """EXISTS (
-  SELECT FROM sync.outbox p WHERE p.erp = {m}.erp AND p.subject = {m}.subject AND p.id < {m}.id
+  SELECT FROM sync.outbox p WHERE p.subject = {m}.subject AND p.id < {m}.id
+  AND p.erp IS NOT DISTINCT FROM {m}.erp
   AND (p.state IN ('pending','sending','retryable','uncertain')
        OR ({m}.kind = 'order_cancel' AND p.state = 'dead')))"""
 
@@ -28,40 +31,48 @@ WHERE m.erp = %(erp)s AND m.state IN ('pending','retryable','uncertain')
   AND (m.next_at <= now() OR (%(canary)s AND m.state <> 'uncertain'))
   AND (m.lease_until IS NULL OR m.lease_until < now())
   AND (m.state = 'uncertain' OR (
+    -- one dealer: one at a time (the busy ones are found once, not once a message of a backlog) …
+    m.lane NOT IN (SELECT o.lane FROM sync.outbox o WHERE o.erp = %(erp)s
+                   AND o.state = 'sending' AND o.lease_until >= now())
     -- one document: strictly one message after the other
-    NOT """
+    AND NOT """
     + _OPEN_PREDECESSOR.format(m="m")
     + """
-    -- one dealer: one at a time, and the older first while it could go now
-    AND NOT EXISTS (SELECT FROM sync.outbox o WHERE o.erp = m.erp AND o.lane = m.lane
-                    AND o.id <> m.id AND o.state = 'sending' AND o.lease_until >= now())
-    AND NOT EXISTS (SELECT FROM sync.outbox o WHERE o.erp = m.erp AND o.lane = m.lane
-                    AND o.id < m.id AND o.state IN ('pending','retryable') AND o.next_at <= now()
+    -- … and the older first while it could go now
+    AND NOT EXISTS (SELECT FROM sync.outbox o WHERE o.lane = m.lane AND o.id < m.id
+                    AND o.erp IS NOT DISTINCT FROM m.erp
+                    AND o.state IN ('pending','retryable') AND o.next_at <= now()
                     AND NOT """
     + _OPEN_PREDECESSOR.format(m="o")
     + """)))
 ORDER BY m.id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 )
 
+# The payload and the order are looked up for the one row by subqueries: joins would be planned for
+# a table that the planner may take for empty, and read the whole of both for each claim.
 _LEASED = """
 , claimed AS (
   UPDATE sync.outbox m SET worker = %(worker)s, attempts = m.attempts + 1,
     lease_until = now() + make_interval(secs => %(lease)s),
     state = CASE WHEN d.state IN ('pending','retryable') THEN 'sending' ELSE m.state END,
     tries = m.tries + CASE WHEN d.state IN ('pending','retryable') THEN 1 ELSE 0 END
-  FROM due d JOIN sync.outbox_payload p ON p.message_id = d.id
-  LEFT JOIN portal.order_request r ON r.reference = p.payload ->> 'order_reference'
-  WHERE m.id = d.id AND p.version = m.payload_version
+  FROM due d WHERE m.id = d.id
   RETURNING m.id, m.kind, m.erp, m.reference, m.subject, m.lane, m.attempts AS attempt_no, m.tries,
-    m.strikes, m.not_found, m.payload_version, p.payload, m.sent_at IS NOT NULL AS was_sent,
-    r.erp_key AS order_key, r.erp_number AS order_number,
+    m.strikes, m.not_found, m.payload_version, m.sent_at IS NOT NULL AS was_sent,
     CASE WHEN m.state = 'sending' THEN 'send' ELSE 'find' END AS what,
     m.state = 'delivered' AS waiting),
 begun AS (
   INSERT INTO sync.delivery_attempt (message_id, attempt_no, what, event, worker, payload_version,
     mapping_sha256)
   SELECT id, attempt_no, what, 'begun', %(worker)s, payload_version, %(sha)s FROM claimed)
-SELECT * FROM claimed"""
+SELECT c.*, (SELECT p.payload FROM sync.outbox_payload p
+             WHERE p.message_id = c.id AND p.version = c.payload_version) AS payload,
+  -- a cancellation is about the order that its subject names
+  CASE WHEN c.kind = 'order_cancel' THEN (SELECT r.erp_key FROM portal.order_request r
+                                          WHERE r.reference = c.subject) END AS order_key,
+  CASE WHEN c.kind = 'order_cancel' THEN (SELECT r.erp_number FROM portal.order_request r
+                                          WHERE r.reference = c.subject) END AS order_number
+FROM claimed c"""
 
 _WAITING = """
 SELECT m.id, m.state FROM sync.outbox m WHERE m.erp = %(erp)s AND m.awaits_answer

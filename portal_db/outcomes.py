@@ -208,13 +208,14 @@ def _lines(connection: Connection, reference: str, lines: Sequence[Mapping[str, 
 def acknowledge_from_feed(connection: Connection, erp: str) -> list[str]:
     """Orders that the order-status feed shows under our reference: they are in the ERP.
 
-    Their messages, if uncertain, are delivered by that. Returns the references.
+    Their messages are delivered by that, whatever was to be done about them; only one that is being
+    sent is left to its worker. Returns the references.
     """
     with connection.transaction():
         rows = connection.execute(
             "SELECT r.reference, s.key, s.number FROM portal.order_request r "
             "JOIN portal.sales_order s ON s.erp = r.erp AND s.portal_ref = r.reference "
-            "AND s.deleted_at IS NULL WHERE r.erp = %s AND r.state = 'sent' "
+            "AND s.deleted_at IS NULL WHERE r.erp = %s AND r.state IN ('approved','sent') "
             "ORDER BY r.reference, s.backorder_of NULLS FIRST, s.key FOR UPDATE OF r",
             (erp,),
         ).fetchall()
@@ -234,8 +235,9 @@ def acknowledge_from_feed(connection: Connection, erp: str) -> list[str]:
             acknowledge(connection, reference, {"key": key, "number": number, "lines": told})
             connection.execute(
                 "UPDATE sync.outbox SET state = 'delivered', delivered_at = now(), "
-                "ended_at = now(), awaits_answer = false, code = NULL, says = NULL "
-                "WHERE reference = %s AND state = 'uncertain'",
+                "sent_at = coalesce(sent_at, now()), ended_at = now(), awaits_answer = false, "
+                "code = NULL, says = NULL "
+                "WHERE reference = %s AND state IN ('pending','retryable','uncertain','dead')",
                 (reference,),
             )
             connection.execute(

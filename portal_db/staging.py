@@ -6,18 +6,20 @@ drops them at its end. Nothing here judges, and nothing here writes to schema `p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
-import pgpq
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import DECIMALS, Feed, Field, Part
+from portal_db.copying import Copying
 from portal_db.identifiers import digits, plain_name
-from portal_db.schema import spaces
+from portal_db.schema import PORTAL, spaces
 
 _PG: dict[str, LiteralString] = {
     "text": "text",
@@ -35,9 +37,11 @@ _BOOKKEEPING = (
     "record_no bigint NOT NULL",
     "root_no bigint",
     "raw_hash bigint NOT NULL",
-    "deleted boolean NOT NULL",
+    "deleted boolean NOT NULL DEFAULT false",
     "version timestamptz",
 )
+_FILLED: LiteralString = "75"
+"""Per cent of a page that a first list fills: a fifth of it may change and stays in its pages."""
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
 
 
@@ -74,6 +78,11 @@ class Staging:
     gone: int = 0
     """How many keys `_gone` was given: fewer mean that the database restarted."""
     _created: list[LiteralString] = field(default_factory=list)
+    _copying: Copying = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is copied yet."""
+        self._copying = Copying(self.connection)
 
     def table(self, part: str, suffix: str = "") -> LiteralString:
         """Qualified name of a staging table of this run."""
@@ -82,16 +91,17 @@ class Staging:
     def create(self, parts: Iterable[Part]) -> None:
         """Create the empty tables of every part, and the one for documents."""
         for part in parts:
+            lasting = self.first and part.name == self.feed.main
+            needed = {c.name for c in PORTAL[part.name].columns if lasting and not c.nullable}
             columns: list[LiteralString] = [
-                f"{f.name} {staged_type(f.type)}" for f in staged_fields(part)
+                f"{f.name} {staged_type(f.type)}{' NOT NULL' if f.name in needed else ''}"
+                for f in staged_fields(part)
             ]
-            self._create(
-                self.table(part.name),
-                [*columns, *_BOOKKEEPING],
-                lasting=self.first and part.name == self.feed.main,
-            )
+            self._create(self.table(part.name), [*columns, *_BOOKKEEPING], lasting=lasting)
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
+            if self.narrowed and part.name == self.feed.main:
+                self._create(self.table(part.name, "_gone"), keys)
             if part.name == "document":
                 self._create(
                     self.table("document", "_files"),
@@ -107,35 +117,28 @@ class Staging:
     def _create(
         self, name: LiteralString, columns: list[LiteralString], *, lasting: bool = False
     ) -> None:
-        kind, more = ("", " WITH (fillfactor = 85)") if lasting else ("UNLOGGED ", "")
+        kind, more = ("", f" WITH (fillfactor = {_FILLED})") if lasting else ("UNLOGGED ", "")
         self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
 
     def copy(self, part: Part, table: pa.Table) -> int:
-        """Append typed rows; `table` has the staged fields and the five bookkeeping columns."""
-        names = [
+        """Append typed rows: the staged fields and the bookkeeping columns."""
+        names: list[LiteralString] = [
             *(f.name for f in staged_fields(part)),
-            "record_no",
-            "root_no",
-            "raw_hash",
-            "deleted",
-            "version",
+            *("record_no", "root_no", "raw_hash", "version"),
         ]
-        return self._copy(self.table(part.name), table.select(names))
+        if pc.any(table["deleted"]).as_py():
+            names.append("deleted")
+        frozen = self.first and part.name == self.feed.main
+        return self._copy(self.table(part.name), names, table, ", FREEZE" if frozen else "")
 
     def copy_failed(self, part: Part, table: pa.Table) -> int:
         """Append the keys of records that were rejected: they have not vanished."""
-        return self._copy(self.table(part.name, "_failed"), table.select([*part.key, "record_no"]))
-
-    def create_gone(self, part: Part) -> None:
-        """Create the table of keys whose records did not come again byte for byte."""
-        keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
-        self._create(self.table(part.name, "_gone"), keys)
-        self.narrowed = True
+        return self._copy(self.table(part.name, "_failed"), [*part.key, "record_no"], table)
 
     def copy_gone(self, part: Part, table: pa.Table) -> int:
         """Append keys whose records did not come again: each is changed, or has vanished."""
-        return self._copy(self.table(part.name, "_gone"), table.select([*part.key]))
+        return self._copy(self.table(part.name, "_gone"), part.key, table)
 
     def count_gone(self, part: Part) -> int:
         """How many keys `_gone` holds."""
@@ -154,17 +157,34 @@ class Staging:
                 rows,
             )
 
-    def _copy(self, name: LiteralString, table: pa.Table) -> int:
+    def _copy(
+        self,
+        name: LiteralString,
+        columns: Iterable[LiteralString],
+        table: pa.Table,
+        more: LiteralString = "",
+    ) -> int:
         if table.num_rows == 0:
             return 0
-        encoder = pgpq.ArrowToPostgresBinaryEncoder(table.schema)
-        statement = f"COPY {name} FROM STDIN WITH (FORMAT BINARY)"
-        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write(encoder.write_header())
-            for batch in table.to_batches(max_chunksize=65_536):
-                copy.write(encoder.write_batch(batch))
-            copy.write(encoder.finish())
+        # a column of which nothing came costs nothing: it is null, or what its default says
+        came: list[LiteralString] = [c for c in columns if table[c].null_count < table.num_rows]
+        statement = f"COPY {name} ({', '.join(came)}) FROM STDIN WITH (FORMAT BINARY{more})"
+        self._copying.put(statement, table.select(came))
         return table.num_rows
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """While it lasts, tables are copied in the background and nothing else may be asked.
+
+        The rows of a first list are written as old as they will ever be (FREEZE): nobody has to
+        come back and mark them. For that the table must be as new as its rows: one transaction.
+        """
+        with ExitStack() as stack:
+            if self.first:
+                stack.enter_context(self.connection.transaction())
+            self.create(self.feed.parts)
+            stack.enter_context(self._copying.ahead())
+            yield
 
     def analyze(self, part: Part) -> None:
         """Give the planner the sizes it is about to join."""

@@ -6,7 +6,9 @@ Set-based over this run's staging tables and the portal; reads only.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import LiteralString
+from typing import Any, LiteralString
+
+import psycopg
 
 from mappings.vocabulary import Part, SumCheck
 from portal_db.staging import Staging
@@ -39,11 +41,15 @@ def staged_total(staging: Staging, part: Part, field: LiteralString) -> Decimal:
 
 
 def live(
-    staging: Staging, part: Part, condition: LiteralString, parameters: tuple[object, ...]
+    connection: psycopg.Connection[Any],
+    erp: LiteralString,
+    part: Part,
+    condition: LiteralString,
+    parameters: tuple[object, ...],
 ) -> int:
     """Live rows of a part in the portal within a scope (SQL over alias t)."""
-    row = staging.connection.execute(
-        f"SELECT count(*) FROM portal.{part.name} t WHERE t.erp = '{staging.erp}' "
+    row = connection.execute(
+        f"SELECT count(*) FROM portal.{part.name} t WHERE t.erp = '{erp}' "
         f"AND t.deleted_at IS NULL AND {condition}",
         parameters,
     ).fetchone()

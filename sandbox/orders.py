@@ -46,6 +46,7 @@ class Line:
     confirmed: str = "0"
     price: str | None = None
     reason: str | None = None
+    shipped: str | None = None
 
     @property
     def status(self) -> str:
@@ -168,6 +169,17 @@ class OrderBook:
             self._keep(order)
             return order
 
+    def advance(self, reference: str, status: str) -> Order:
+        """Somebody in the warehouse works on it: `processing`, `shipped`, `delivered`."""
+        with self._lock:
+            order = self._by_reference[reference][0]
+            order.status = status
+            for line in order.lines:
+                if status in ("shipped", "delivered"):
+                    line.shipped = line.confirmed
+            self._keep(order)
+            return order
+
     def note(self, kind: str, reference: str, texts: Mapping[str, str]) -> str:
         """Keep a cancellation, a customer update or a request; its number here."""
         with self._lock:
@@ -265,8 +277,10 @@ def _row(erp: str, order: Order, line: Line) -> dict[str, Any]:
         "erp": erp, "order_key": order.key, "line_no": line.line_no, "portal_line": line.line_no,
         "product_key": line.product_key, "qty": Decimal(line.qty), "uom": line.uom,
         "qty_confirmed": Decimal(line.confirmed), "unit_price": price, "per": int(line.per),
+        "qty_shipped": None if line.shipped is None else Decimal(line.shipped),
         "net": _net(line), "gross": _net(line), "warehouse_key": line.warehouse_key,
-        "status": line.status, "reason": line.reason, "modified_at": datetime.now(UTC),
+        "status": order.status if line.status == "approved" else line.status,
+        "reason": line.reason, "modified_at": datetime.now(UTC),
     }  # fmt: skip
 
 

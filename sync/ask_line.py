@@ -84,7 +84,8 @@ class Pending:
             return not self._over
 
     def give_up(self) -> None:
-        """Close the session under it: a thread that waits for a hung ERP comes back.
+        """Close the session under it: a thread that waits for a hung ERP comes back, at the latest
+        when the read that it is in has had its time (that of the ask which opened the session).
 
         Not waited for: closing may log out, and the ERP may hang there as well.
         """

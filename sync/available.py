@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from portal_db.held_stock import held
+from portal_db.held_stock import held, held_of_synced
 from sync.ask import LiveAnswer
 
 
@@ -21,10 +21,13 @@ def available(
     """A row a warehouse: on_hand, reserved, held, available; never below 0.
 
     available = the ERP's own figure, else on hand − reserved, and from that the portal's orders
-    that the ERP has not acknowledged.
+    that the ERP had not acknowledged when it gave the figure.
     """
     product_keys = sorted({row["product_key"] for row in answer.rows})
-    holds = held(connection, erp, product_keys)
+    if answer.live and answer.as_of is not None:
+        holds = held(connection, erp, product_keys, answer.as_of)
+    else:
+        holds = held_of_synced(connection, erp, product_keys)
     shown = []
     for row in answer.rows:
         kept = holds.get((row["product_key"], row["warehouse_key"]), Decimal(0))

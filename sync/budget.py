@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -112,7 +113,7 @@ class _AccountBudget:
     @contextmanager
     def request(self, endpoint: str) -> Iterator[None]:
         """Wait for a turn and hold it; see `Budget.request`."""
-        place = self._turn(endpoint)
+        place = self._turn(endpoint, self._allowed)
         if place is None:
             yield
             return
@@ -122,12 +123,21 @@ class _AccountBudget:
         finally:
             with self._lock:
                 self._held.discard(place)
-            # a database that is away now lets the lease run out
-            with (
-                contextlib.suppress(psycopg.Error, SQLAlchemyError),
-                self._ctx.connection() as connection,
-            ):
-                budgets.give_back(connection, place)
+            self._give_back(place)
+
+    def inside(self, endpoint: str) -> None:
+        """Wait for the rate alone; see `Budget.inside`."""
+        place = self._turn(endpoint, replace(self._allowed, concurrent=None))
+        if place is not None:
+            self._give_back(place)
+
+    def _give_back(self, place: int) -> None:
+        # a database that is away now lets the lease run out
+        with (
+            contextlib.suppress(psycopg.Error, SQLAlchemyError),
+            self._ctx.connection() as connection,
+        ):
+            budgets.give_back(connection, place)
 
     def refused(self, endpoint: str, status: int) -> None:
         """Count it; says so in the log when this was the last one allowed."""
@@ -145,7 +155,7 @@ class _AccountBudget:
         with self._ctx.connection() as connection:
             budgets.pause(connection, self._account, min(seconds, _LONGEST_PAUSE))
 
-    def _turn(self, endpoint: str) -> int | None:
+    def _turn(self, endpoint: str, allowed: Allowed) -> int | None:
         until = time.monotonic() + self._patience
         while True:
             with self._ctx.connection() as connection:
@@ -154,7 +164,7 @@ class _AccountBudget:
                     self._account,
                     endpoint,
                     self._lane,
-                    self._allowed,
+                    allowed,
                     holder=self._holder,
                     lease=self._lease,
                 )

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-_ISO = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
+_ISO = re.compile(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$")
 _COMPACT = ((re.compile(r"^\d{8}$"), "%Y%m%d"), (re.compile(r"^\d{14}$"), "%Y%m%d%H%M%S"))
 _NUMBER = re.compile(r"^\d+(\.\d+)?$")
-_TICKS = re.compile(r"^/Date\((-?\d+)([+-]\d{1,4})?\)/$")  # OData 2: milliseconds since 1970, UTC
+_TICKS = re.compile(
+    r"^/Date\((-?\d{1,14})([+-]\d{1,4})?\)/$"
+)  # OData 2: milliseconds since 1970, UTC
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 
@@ -67,7 +69,8 @@ def earlier(text: str, back: timedelta, time_zone: str = "UTC") -> str:
         head = re.sub(r"\.\d+", "", text)
         zone = re.search(r"(Z|[+-]\d{2}:?\d{2})$", head)
         plain = head[: zone.start()] if zone else head
-        form = "%Y-%m-%dT%H:%M:%S" if plain.count(":") == 2 else "%Y-%m-%dT%H:%M"  # noqa: PLR2004  hours, minutes, seconds
+        seconds = ":%S" if plain.count(":") == 2 else ""  # noqa: PLR2004  hours, minutes, seconds
+        form = f"%Y-%m-%d{text[10]}%H:%M{seconds}"
         moment = datetime.strptime(plain, form)  # noqa: DTZ007  the zone's text is kept as it is
         moved = moment - back if zone else _label_before(moment, back, time_zone)
         return moved.strftime(form) + (zone.group() if zone else "")

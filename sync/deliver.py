@@ -14,20 +14,16 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
 
-import psycopg
 import tenacity
 
-from connectors import open_sender
 from connectors.budget import Budget
-from connectors.protocol import Message, Sender
-from mappings.errors import RateLimited, Transient, WaybillError
+from connectors.protocol import Message
+from mappings.errors import Transient, WaybillError
 from mappings.messages import KINDS
 from mappings.outbound import Outbound
 from mappings.spec import ErpMapping
@@ -37,10 +33,11 @@ from portal_db.outbox import Claim
 from portal_db.outcomes import Move
 from sync import sending
 from sync.budget import erp_budget
-from sync.connection import resolve
 from sync.context import Context
 from sync.mapping_text import mapping_text
+from sync.outages import tell_circuit
 from sync.routes import publish_routes
+from sync.senders import Senders
 from sync.windows import closed_until
 from transforms.outward import render
 
@@ -85,7 +82,8 @@ def deliver_due(
     database is raised as Transient.
     """
     report = DeliveryReport()
-    publish_routes(ctx)
+    if message_id is None:  # one that is named is there, so its route is
+        publish_routes(ctx)
     if message_id is not None and erp is None:
         with ctx.connection() as connection:
             erp = outbox.erp_of(connection, message_id)
@@ -138,9 +136,11 @@ class _Lane:
     def run(self, threads: int) -> None:
         """Everything that is due, by several threads with a sender each."""
         with self.ctx.connection() as connection:
-            self.report.expired += len(outbox.expire(connection, self.erp, settle=self.settle))
-            told = outcomes.acknowledge_from_feed(connection, self.erp)
-            self.report.acknowledged += len(told)
+            if self.only is None:  # what others have left is looked after by the sweeps
+                expired = outbox.expire(connection, self.erp, settle=self.settle)
+                told = outcomes.acknowledge_from_feed(connection, self.erp)
+                self.report.expired += len(expired)
+                self.report.acknowledged += len(told)
             if self._closed(connection):
                 return
         if threads == 1:
@@ -160,7 +160,7 @@ class _Lane:
         return until is not None
 
     def _work(self, worker: str) -> None:
-        with _Senders(self) as senders:
+        with Senders(self.ctx, self.mapping, self.budget) as senders:
             while not self.stop.is_set() and self._take():
                 if not self._one(worker, senders):
                     return
@@ -170,7 +170,7 @@ class _Lane:
             self._left -= 1
             return self._left >= 0
 
-    def _one(self, worker: str, senders: _Senders) -> bool:
+    def _one(self, worker: str, senders: Senders) -> bool:
         """Claim and process one message; False where there is nothing to do now."""
         with senders.database() as connection:
             if not senders.prepared and outbox.is_due(connection, self.erp):
@@ -203,7 +203,7 @@ class _Lane:
         self._process(claim, worker, senders, canary=gate == "canary")
         return True
 
-    def _process(self, claim: Claim, worker: str, senders: _Senders, *, canary: bool) -> None:
+    def _process(self, claim: Claim, worker: str, senders: Senders, *, canary: bool) -> None:
         how = self.mapping.outbound(claim.kind)
         began = time.monotonic()
         error: Exception | None = None
@@ -219,14 +219,15 @@ class _Lane:
         with self._lock:
             self.report.outcomes[move.outcome] += 1
         self._record(claim, worker, move, senders)
-        self._tell_circuit(how, move, error, worker, senders)
+        with senders.database() as connection:
+            tell_circuit(connection, self.erp, how, move, error, worker=worker, asked=senders.asked)
 
     def _send(
-        self, claim: Claim, how: Outbound, senders: _Senders, began: float, *, canary: bool
+        self, claim: Claim, how: Outbound, senders: Senders, began: float, *, canary: bool
     ) -> tuple[Move, Exception | None]:
         senders.asked = False
         try:
-            payload = _with_order(claim)
+            payload = sending.payload_of(claim)
             made = render(
                 KINDS[claim.kind], how, payload, self.mapping.lookups, self.mapping.time_zone
             )
@@ -250,9 +251,7 @@ class _Lane:
             move = sending.after_send(claim, how, error, canary=canary, began=senders.asked)
             return move, error
 
-    def _find(
-        self, claim: Claim, how: Outbound, senders: _Senders
-    ) -> tuple[Move, Exception | None]:
+    def _find(self, claim: Claim, how: Outbound, senders: Senders) -> tuple[Move, Exception | None]:
         senders.asked = False
         ready = sending.before_find(claim, how)
         if ready is not None:
@@ -268,7 +267,7 @@ class _Lane:
             _log(claim, error)
             return sending.after_find(claim, how, error), error
 
-    def _record(self, claim: Claim, worker: str, move: Move, senders: _Senders) -> None:
+    def _record(self, claim: Claim, worker: str, move: Move, senders: Senders) -> None:
         """Keep the outcome; a database that is away for a moment is waited for."""
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_delay(min(_RECORD_SECONDS, self.lease)),
@@ -286,121 +285,6 @@ class _Lane:
                     )  # fmt: skip
 
         retrying(once)
-
-    def _tell_circuit(
-        self,
-        how: Outbound | None,
-        move: Move,
-        error: Exception | None,
-        worker: str,
-        senders: _Senders,
-    ) -> None:
-        asked = senders.asked
-        with senders.database() as connection:
-            if error is None or how is None:
-                if asked:
-                    circuits.answered(connection, self.erp)
-                else:  # says nothing about the ERP: the next message may try
-                    circuits.nobody_waits(connection, self.erp, worker=worker)
-            elif sending.pauses(error):
-                wait = sending.probe_wait(how, 0, pause=True)
-                self._open_circuit(connection, error, wait, pause=True)
-            elif isinstance(error, RateLimited):
-                wait = error.retry_after or how.retry.probe_seconds / 10
-                circuits.hold(connection, self.erp, code=error.code, says=str(error), wait=wait)
-            elif sending.counts_as_outage(error, move):
-                wait = sending.probe_wait(how, circuits.openings(connection, self.erp), pause=False)
-                self._open_circuit(connection, error, wait, pause=False)
-            elif asked:
-                circuits.answered(connection, self.erp)
-            else:
-                circuits.nobody_waits(connection, self.erp, worker=worker)
-
-    def _open_circuit(
-        self, connection: outbox.Connection, error: Exception, wait: float, *, pause: bool
-    ) -> None:
-        code = getattr(error, "code", "bug")
-        circuits.failed(connection, self.erp, code=code, says=str(error), wait=wait, pause=pause)
-
-
-class _Senders:
-    """What one thread keeps open: a sender for each kind of message, and a connection."""
-
-    def __init__(self, lane: _Lane) -> None:
-        self._lane = lane
-        self._stack = ExitStack()
-        self._open: dict[str, Sender] = {}
-        self._last: Sender | None = None
-        self._database: outbox.Connection | None = None
-        self._held = ExitStack()
-        self.prepared = False
-        self.asked = False
-        """Has the sender been called for the message at hand?"""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._held.close()
-        self._stack.close()
-
-    @contextmanager
-    def database(self) -> Iterator[outbox.Connection]:
-        """The thread's own connection, in autocommit: held, but never in a transaction while an
-        ERP is asked. One that is lost is opened anew.
-        """
-        if self._database is None or self._database.closed:
-            self._held.close()
-            self._database = self._held.enter_context(self._lane.ctx.connection())
-        try:
-            yield self._database
-        except psycopg.OperationalError:
-            self._database.close()
-            raise
-
-    @property
-    def exchange(self) -> Any:  # noqa: ANN401
-        """What went over the wire last."""
-        return self._last.exchange if self._last is not None and self.asked else None
-
-    def prepare(self) -> None:
-        """Open what orders need before one is held: its lease is for sending, not for this.
-
-        What fails here is met again, and recorded, with the first message.
-        """
-        self.prepared = True
-        how = self._lane.mapping.outbound("order")
-        if how is not None:
-            with suppress(WaybillError):
-                self.of("order", how).ready()
-
-    def of(self, kind: str, how: Outbound) -> Sender:
-        """The sender for a kind of message, opened when first used."""
-        if kind not in self._open:
-            lane = self._lane
-            connection = resolve(lane.ctx.settings, lane.mapping.connection)
-            sender = open_sender(
-                connection,
-                how.target.protocol,
-                lane.erp,
-                how.target,
-                cache=lane.ctx.settings.cache,
-                budget=lane.budget,
-            )
-            self._open[kind] = self._stack.enter_context(sender)
-        self._last = self._open[kind]
-        return self._last
-
-
-def _with_order(claim: Claim) -> dict[str, Any]:
-    """A cancellation's payload with the ERP's key and number, if they came after it was written."""
-    if claim.kind != "order_cancel":
-        return claim.payload
-    return {
-        **claim.payload,
-        "order_key": claim.payload.get("order_key") or claim.order_key,
-        "order_number": claim.payload.get("order_number") or claim.order_number,
-    }
 
 
 def _passing(error: BaseException) -> bool:

@@ -7,47 +7,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import psycopg
-
 from connectors.formats.csv_lines import NotLineByLine
 from mappings.plans import Supply
 from mappings.spec import Absent, ErpMapping, FieldMapping
 from mappings.vocabulary import Part
-from portal_db.narrowed import add_stale
+from portal_db.ledger import PageRow
 from portal_db.staging import Staging
 from sync.context import Context
-from sync.known_records import Known, old_pages, read_gone
+from sync.known_records import Known, read_gone
 from sync.sources import supplied
 from transforms.mapping import Mapper
 
 
 def stage_gone(
     ctx: Context,
-    connection: psycopg.Connection,
     mapping: ErpMapping,
     staging: Staging,
     known: Known,
+    pages: list[PageRow],
 ) -> None:
-    """Fill `_gone`. Raises NotLineByLine where a key cannot be read now, Misconfigured where the
-    evidence is gone.
+    """Fill `_gone` from `pages` of the old batch; nothing is asked of the database.
+
+    Raises NotLineByLine where a key cannot be read now, Misconfigured where the evidence is gone.
     """
     part = staging.feed.part(known.plan.part)
-    staging.create_gone(part)
-    if len(known.gone):
-        supply = _key_alone(
-            part, supplied(staging.feed, mapping.feeds[staging.feed.name])[part.name]
-        )
-        mapper = Mapper(part, supply, mapping)
-        narrow = replace(known, plan=replace(known.plan, paths=supply.paths))
-        count = 0
-        for chunk in read_gone(ctx, narrow, old_pages(connection, known)):
-            table = mapper.map(chunk).table.select([*part.key])
-            if any(table[name].null_count for name in part.key):
-                raise NotLineByLine
-            count += staging.copy_gone(part, table)
-        if count != len(known.gone):
+    if not len(known.gone):
+        return
+    supply = _key_alone(part, supplied(staging.feed, mapping.feeds[staging.feed.name])[part.name])
+    mapper = Mapper(part, supply, mapping)
+    narrow = replace(known, plan=replace(known.plan, paths=supply.paths))
+    count = 0
+    for chunk in read_gone(ctx, narrow, pages):
+        table = mapper.map(chunk).table.select([*part.key])
+        if any(table[name].null_count for name in part.key):
             raise NotLineByLine
-    add_stale(staging, part)
+        count += staging.copy_gone(part, table)
+    if count != len(known.gone):
+        raise NotLineByLine
 
 
 def _key_alone(part: Part, supply: Supply) -> Supply:

@@ -6,11 +6,14 @@ Asks `quality` with plain numbers and gathers what the run's record keeps. Must 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 
 from mappings.vocabulary import Guards, Part
 from portal_db import check_results, delta
@@ -46,6 +49,10 @@ class ShownStop:
         }
 
 
+Second = tuple[list[tuple[str, str, CheckResult]], list[check_results.FailingRow]]
+"""What the second judge found: (part, judge, result), and the figures that failed."""
+
+
 @dataclass(slots=True)
 class Judgement:
     """What was found about the delta: its ledger, what stops it, every check's result."""
@@ -59,9 +66,15 @@ class Judgement:
     """The first judge's results, who decided what is let in."""
     failing: list[check_results.FailingRow] = field(default_factory=list)
     had_previous: bool = False
+    second: list[Future[Second]] = field(default_factory=list)
+    """What the second judge will have found: it records and decides nothing, so nobody waits."""
 
     def store(self, connection: psycopg.Connection[Any], run_id: int) -> None:
         """Write every result and the rows that failed, in the caller's transaction."""
+        while self.second:
+            results, failing = self.second.pop().result()
+            self.results += results
+            self.failing += failing
         told = [result(part, judge, one) for part, judge, one in self.results]
         check_results.put(connection, run_id, [*self.masks, *told], self.failing)
 
@@ -79,10 +92,12 @@ def judge_delta(
     overrides: frozenset[str],
     run_id: int,
     compare_values: bool = True,
+    live_before: Callable[[], int] | None = None,
 ) -> Judgement:
     """Change checks, ledger, guards and expectations of one run.
 
     `compare_values=False`: old values are not the ERP's (drift), so none is a jump.
+    `live_before`: the live rows of the main part, where they have been counted already.
     """
     feed = staging.feed
     main = feed.part(feed.main)
@@ -93,7 +108,7 @@ def judge_delta(
     changes = None
     if judgement.had_previous and compare_values:
         changes = _Changes(staging, settling, guards)
-    stats = _stats(staging, main, scope, judgement, complete, settling, changes, guards)
+    stats = _stats(staging, main, scope, judgement, complete, settling, changes, live_before)
     if changes is not None and (settling.selected or suspects_are_single(guards, stats)):
         for root in feed.roots:
             settling.refuse_suspects(root, changes.reasons.get(root.name, {}))
@@ -143,7 +158,7 @@ def _emptied(
         came = settling.intake.read.get(root.name, 0)
         if root.name == staging.feed.main or came or not complete.get(root.name) or not deletes:
             continue
-        before = live(staging, root, deletes.condition, deletes.parameters)
+        before = live(staging.connection, staging.erp, root, deletes.condition, deletes.parameters)
         stats = DeltaStats(live_before=before, complete=True, had_records=False)
         if before:
             found += stopped(
@@ -196,11 +211,13 @@ def _stats(
     complete: dict[str, bool],
     settling: Settling,
     changes: _Changes | None,
-    guards: Guards,
+    live_before: Callable[[], int] | None,
 ) -> DeltaStats:
-    del guards
     deletes = scope.deletes(main)
-    before = live(staging, main, deletes.condition, deletes.parameters) if deletes else 0
+    before = 0
+    if deletes is not None:
+        counted = (staging.erp, main, deletes.condition, deletes.parameters)
+        before = live(staging.connection, *counted) if live_before is None else live_before()
     found = delta.counts(staging, main)
     return DeltaStats(
         live_before=before,
@@ -224,21 +241,37 @@ def _expect(
 ) -> None:
     """Great Expectations over the accepted delta (or a stated sample) and the batch's figures."""
     feed = staging.feed
+    rows_of: list[tuple[Part, pa.Table, str]] = []
     touched = False
     for part in feed.parts:
         rows, total = delta_rows(staging, part, SAMPLE_ROWS)
         touched = touched or total > 0
         population = f"delta {total}" if len(rows) == total else f"sample {len(rows)} of {total}"
         if total or part.name in settling.intake.read:
-            judgement.results += [(part.name, "gx", r) for r in evaluate(part, rows, population)]
-    if not touched:
-        return
+            rows_of.append((part, rows, population))
     main = judgement.parts[feed.main]
-    found = statistics(main, stats, declared.get(feed.main), _portal_figures(staging, judgement))
-    checks = checks_of(feed.name)
-    told = evaluate_batch(checks, found)
-    judgement.results += [(feed.main, "batch", r) for r in told]
-    judgement.failing += failing_statistics(feed.main, checks, told, found)
+    found = None
+    if touched:
+        figures = _portal_figures(staging, judgement)
+        found = statistics(main, stats, declared.get(feed.main), figures)
+
+    def results() -> Second:
+        told = [
+            (part.name, "gx", one)
+            for part, rows, population in rows_of
+            for one in evaluate(part, rows, population)
+        ]
+        failing: list[check_results.FailingRow] = []
+        if found is not None:
+            checks = checks_of(feed.name)
+            of_batch = evaluate_batch(checks, found)
+            told += [(feed.main, "batch", one) for one in of_batch]
+            failing = failing_statistics(feed.main, checks, of_batch, found)
+        return told, failing
+
+    judge = ThreadPoolExecutor(1, "second-judge")
+    judgement.second.append(judge.submit(results))
+    judge.shutdown(wait=False)
 
 
 def _portal_figures(staging: Staging, judgement: Judgement) -> dict[str, Decimal | int | None]:

@@ -194,8 +194,7 @@ def _chunk(
         mapped = corrections.laid_over(part, mapper, chunk, mapped)
     table = mapped.table
     if "root_no" not in table.column_names:
-        own = chunk.record_no if part.parent is None else pa.nulls(len(table), pa.int64())
-        table = table.append_column("root_no", own)
+        table = table.append_column("root_no", pa.nulls(len(table), pa.int64()))
     intake.read[part.name] += len(table)
     tombstone = pc.fill_null(table["deleted"].combine_chunks(), False)
     verdicts = judge(part, table, tombstone)

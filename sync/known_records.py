@@ -26,7 +26,8 @@ from mappings.vocabulary import Feed
 from portal_db.ledger import Batch, PageRow, changed_since, read_batch, read_cursor, read_pages
 from portal_db.quarantine import open_items_of_others
 from sync.context import Context
-from sync.record_index import Binding, Doubt, Gathered, RecordIndex, digests
+from sync.record_digests import Gathered
+from sync.record_index import Binding, Doubt, RecordIndex
 from sync.sources import readings, supplied
 
 
@@ -203,9 +204,8 @@ class KnownRecords:
             folder = self._batch.landing or ""
             with self._ctx.landing.open_page(folder, page.file, page.sha256) as content:
                 for lines in record_lines(content, self._form, frame):
-                    if lines:
-                        found.gathered.add(digests(lines, number))
-                        number += len(lines)
+                    found.gathered.add(lines.each())
+                    number += len(lines)
             found.pages[page.page] = (first, number - first)
             found.frames[page.page] = frame
         return found

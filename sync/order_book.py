@@ -44,7 +44,8 @@ def order(ctx: Context, reference: str) -> Row:
     whole["lines"] = _rows(
         ctx,
         "SELECT line_no, product_key, warehouse_key, qty, uom, unit_price, outcome, qty_confirmed, "
-        "unit_price_confirmed, expected_on, reason FROM portal.order_request_line "
+        "unit_price_confirmed, expected_on, reason, erp_status, qty_shipped "
+        "FROM portal.dealer_order_line "
         "WHERE reference = %s ORDER BY line_no",
         reference,
     )

@@ -307,7 +307,7 @@ def _land_pages(
         landed.same.append(page.same or written.sha256)
         landed.fresh += 1
         if page.after is not None:
-            note_place(ctx, landed.began, row, page.declared, page.after)
+            note_place(ctx, landed.began, landed.pages, landed.declared, page.after)
         total = page.declared if page.declared is not None else total
         records += page.records or 0
         progress("pull", records or number, total if records else None)

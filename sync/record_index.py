@@ -11,19 +11,16 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import xxhash
 
-RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("no", "<u4")])
-"""One record: xxh3-128 of its bytes as two halves, and its number in the batch, from 1."""
+from sync.record_digests import FLUSH_RECORDS, RECORD, Gathered, ranges_for
 
-_RANGE_BYTES = 64 * 1024 * 1024
-_FLUSH_RECORDS = 250_000
 _MOST_REFUSED = 100_000
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,72 +40,6 @@ class Binding:
 
 class Doubt(Exception):
     """The index cannot tell; the load compares everything."""
-
-
-def digests(lines: list[bytes], first: int) -> np.ndarray:
-    """The RECORDs of some lines, numbered from `first`."""
-    found = np.empty(len(lines), RECORD)
-    halves = np.frombuffer(b"".join(map(xxhash.xxh3_128_digest, lines)), ">u8")
-    found["high"], found["low"] = halves[0::2], halves[1::2]
-    found["no"] = np.arange(first, first + len(lines), dtype=np.uint32)
-    return found
-
-
-def ranges_for(total_bytes: int) -> int:
-    """Into how many ranges a batch of so many bytes is cut: a power of two."""
-    return 1 << max(0, (max(total_bytes, 1) - 1) // _RANGE_BYTES).bit_length()
-
-
-class Gathered:
-    """The digests of a new batch, thrown into ranges; on disk where they are many."""
-
-    def __init__(self, folder: Path, ranges: int) -> None:
-        self._folder = folder
-        self.ranges = ranges
-        self.records = 0
-        self._waiting: list[list[np.ndarray]] = [[] for _ in range(ranges)]
-        self._count = 0
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def add(self, found: np.ndarray) -> None:
-        """Take in the digests of some records."""
-        self.records += len(found)
-        self._count += len(found)
-        if self.ranges == 1:
-            self._waiting[0].append(found)
-            return
-        shift = np.uint64(64 - (self.ranges - 1).bit_length())
-        place = (found["high"] >> shift).astype(np.uint8)
-        found = found[np.argsort(place, kind="stable")]
-        edges = np.searchsorted(np.sort(place), np.arange(self.ranges + 1))
-        for number in range(self.ranges):
-            self._waiting[number].append(found[edges[number] : edges[number + 1]].copy())
-        if self._count >= _FLUSH_RECORDS:
-            self._flush()
-
-    def sorted_ranges(self) -> Iterator[np.ndarray]:
-        """Each range in order of digest (equal ones in order of number), lowest range first."""
-        for number in range(self.ranges):
-            pieces = list(self._waiting[number])
-            path = self._path(number)
-            if path.exists():
-                pieces.insert(0, np.fromfile(path, RECORD))
-                path.unlink()
-            self._waiting[number] = []
-            found = np.concatenate(pieces) if pieces else np.empty(0, RECORD)
-            yield _in_order(found)
-
-    def _flush(self) -> None:
-        for number, waiting in enumerate(self._waiting):
-            if waiting:
-                with self._path(number).open("ab") as file:
-                    for one in waiting:
-                        file.write(one.tobytes())
-                self._waiting[number] = []
-        self._count = 0
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"range_{number:04}"
 
 
 @dataclass(slots=True)
@@ -162,7 +93,7 @@ class RecordIndex:
         digest = hashlib.sha256()
         with (self._folder / "records").open("rb") as file, self._successor() as target:
             old = _Slices(file, binding.records, batch.ranges)
-            for number, new in enumerate(batch.sorted_ranges()):
+            for number, new in enumerate(_sorted_ahead(batch)):
                 before = old.take(number, digest)
                 if len(refused):
                     before = before[~np.isin(before["no"], refused)]
@@ -233,6 +164,16 @@ class RecordIndex:
         waiting.replace(self._folder / "index.json")
 
 
+def _sorted_ahead(batch: Gathered) -> Iterator[np.ndarray]:
+    """The ranges of a batch; the next one is sorted while the caller compares this one."""
+    ranges = batch.sorted_ranges()
+    with ThreadPoolExecutor(1, "record-index") as pool:
+        coming = pool.submit(next, ranges, None)
+        while (found := coming.result()) is not None:
+            coming = pool.submit(next, ranges, None)
+            yield found
+
+
 class _Slices:
     """The old records range by range, read once from the front to the end."""
 
@@ -248,7 +189,7 @@ class _Slices:
         limit = np.uint64(0) if last else np.uint64((number + 1) * (2**64 // self._ranges))
         pieces = [self._rest]
         while self._left and (last or not len(pieces[-1]) or pieces[-1]["high"][-1] < limit):
-            raw = self._file.read(min(self._left, _FLUSH_RECORDS) * RECORD.itemsize)
+            raw = self._file.read(min(self._left, FLUSH_RECORDS) * RECORD.itemsize)
             if not raw or len(raw) % RECORD.itemsize:
                 raise Doubt
             digest.update(raw)
@@ -258,15 +199,6 @@ class _Slices:
         cut = len(found) if last else int(np.searchsorted(found["high"], limit))
         self._rest = found[cut:].copy()
         return found[:cut]
-
-
-def _in_order(found: np.ndarray) -> np.ndarray:
-    order = np.argsort(np.ascontiguousarray(found["high"]))
-    found = found[order]
-    same = found["high"][1:] == found["high"][:-1]
-    if same.any():  # equal digests in the order in which their records came
-        found = found[np.lexsort((found["no"], found["low"], found["high"]))]
-    return found
 
 
 def _unique(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

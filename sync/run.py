@@ -6,36 +6,32 @@ talk to an ERP; the transaction that writes is `sync/run_end.py`'s.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import psycopg
 
-from connectors.formats.csv_lines import NotLineByLine
-from mappings.errors import BatchRefused, Misconfigured, NotNow, WaybillError
-from mappings.vocabulary import Feed
+from mappings.errors import BatchRefused, Misconfigured, NotNow
 from portal_db import apply, delta, first_load
 from portal_db.counts import Counts
-from portal_db.identifiers import plain_name
 from portal_db.ledger import (
-    PageRow,
     begin_run,
     read_cursor,
     read_pages,
     remember_mapping,
     run_counts,
 )
-from portal_db.narrowed import meets_skipped
 from portal_db.staging import Staging
-from sync.corrections import Corrections
-from sync.gone_keys import stage_gone
+from sync.fill import live_rows, may_be_first, read, read_unknown, staging_of
 from sync.guarding import judge_delta
-from sync.intake import Intake, take_in
+from sync.intake import Intake
 from sync.job import Job
-from sync.known_records import Known, KnownRecords
+from sync.known_records import KnownRecords
 from sync.mapping_text import mapping_text
 from sync.outcome import Outcome
-from sync.record_index import Doubt
 from sync.run_end import apply_all, close, fail, hold, hold_refused, lock_cursor, still_staged
 from sync.same_bytes import unchanged_since
 from sync.settle import Settling
@@ -53,6 +49,8 @@ class Run:
         self.known_records: KnownRecords | None = None
         if job.order.only is None and job.ctx.landing.local:
             self.known_records = KnownRecords.of(job.ctx, job.batch, job.feed, job.feed_mapping)
+        self._live: Future[int] | None = None
+        """How many rows of the main part live: counted while the records are told apart."""
 
     def go(self) -> Outcome:
         """Begin the run, do it, close it; a failure closes it as failed."""
@@ -89,6 +87,8 @@ class Run:
             finally:
                 if self.known_records is not None:
                     self.known_records.close()
+                if self._live is not None:
+                    wait([self._live])
 
     def _already(self) -> Outcome | None:
         """A retried task finds its work done: applied batches are not applied again."""
@@ -148,20 +148,21 @@ class Run:
         job, records = self.job, self.known_records
         pages = read_pages(connection, job.batch.id)
         if records is not None and job.order.kind == "load" and not job.order.everything:
+            self._live = live_rows(job)
             with job.timed("known"):
                 known = records.compare(connection, pages, job.fingerprint)
             if known is not None:
-                staging = self._staging(connection)
+                staging = staging_of(job, connection)
                 try:
-                    intake = self._read_unknown(connection, staging, pages, known)
+                    intake = read_unknown(job, connection, staging, pages, known)
                     if intake is not None:
                         return self._staged(connection, staging, intake)
                 finally:
                     _drop(connection, staging)
-        for first in (self._first(connection), False):
-            staging = self._staging(connection, first=first)
+        for first in (may_be_first(job, connection), False):
+            staging = staging_of(job, connection, first=first)
             try:
-                intake = self._read(connection, staging, pages, None)
+                intake = read(job, staging, pages)
                 if records is not None:
                     records.prepare(pages)
                 return self._staged(connection, staging, intake)
@@ -171,79 +172,6 @@ class Run:
                 _drop(connection, staging)
         message = "the ordinary way does not end so"
         raise RuntimeError(message)
-
-    def _first(self, connection: psycopg.Connection[Any]) -> bool:
-        """May the ERP's prices be built aside? Where there are none yet, and none are deleted."""
-        job = self.job
-        return (
-            job.feed.main == first_load.PART
-            and job.order.kind in {"load", "release"}
-            and len(job.feed.parts) == 1
-            and job.feed_mapping.deleted is None
-            and job.batch.mode == "snapshot"
-            and first_load.is_first(connection, plain_name(job.batch.erp))
-        )
-
-    def _staging(self, connection: psycopg.Connection[Any], *, first: bool = False) -> Staging:
-        job = self.job
-        refers = job.ctx.refers(job.batch.erp, job.batch.feed)
-        return Staging(
-            connection,
-            job.run_id,
-            plain_name(job.batch.erp),
-            job.feed,
-            {part: plain_name(erp) for part, erp in refers.items()},
-            first=first,
-        )
-
-    def _read_unknown(
-        self,
-        connection: psycopg.Connection[Any],
-        staging: Staging,
-        pages: list[PageRow],
-        known: Known,
-    ) -> Intake | None:
-        """Only what is not known; None where that cannot be told from the rest after all.
-
-        What is wrong with a page is found, and said exactly, by reading all of it.
-        """
-        job = self.job
-        try:
-            intake = self._read(connection, staging, pages, known)
-            with job.timed("read"):
-                stage_gone(job.ctx, connection, job.mapping, staging, known)
-                doubt = meets_skipped(staging, job.feed.part(job.feed.main))
-        except (NotLineByLine, Doubt, WaybillError):
-            return None
-        return None if doubt else intake
-
-    def _read(
-        self,
-        connection: psycopg.Connection[Any],
-        staging: Staging,
-        pages: list[PageRow],
-        known: Known | None,
-    ) -> Intake:
-        job = self.job
-        manifest = job.ctx.landing.read_manifest(job.batch.landing or "")
-        with job.timed("read"):
-            staging.create(job.feed.parts)
-            staging.copy_files(_files(manifest, job.feed))
-            intake = take_in(
-                job.ctx,
-                job.mapping,
-                job.feed,
-                job.batch,
-                pages,
-                staging,
-                only=job.order.only,
-                known=known,
-                corrections=Corrections.of(connection, job.batch, job.fingerprint),
-                progress=job.progress,
-            )
-            for part in job.feed.parts:
-                staging.analyze(part)
-        return intake
 
     def _staged(
         self, connection: psycopg.Connection[Any], staging: Staging, intake: Intake
@@ -261,28 +189,27 @@ class Run:
             settling.before_diff(last_wins=batch.mode == "delta")
         complete = self._complete(manifest, intake)
         still_staged(staging, settling)
-        if staging.first:
-            with job.timed("key"):
-                self._build(staging)
-        with job.timed("compare"):
-            self._compare(staging, settling, complete)
-            settling.after_diff()
-        still_staged(staging, settling)
-        with job.timed("judge"):
-            judgement = judge_delta(
-                connection,
-                staging,
-                settling,
-                batch=batch,
-                guards=job.ctx.guards(batch.erp, batch.feed),
-                scope=job.scope,
-                complete=complete,
-                declared=manifest["declared"],
-                overrides=order.overrides,
-                run_id=job.run_id,
-                compare_values=not order.everything,
-            )
-            digest = delta.digest(connection, staging, job.feed.parts)
+        with self._keyed(staging):
+            with job.timed("compare"):
+                self._compare(staging, settling, complete)
+                settling.after_diff()
+            still_staged(staging, settling)
+            with job.timed("judge"):
+                judgement = judge_delta(
+                    connection,
+                    staging,
+                    settling,
+                    batch=batch,
+                    guards=job.ctx.guards(batch.erp, batch.feed),
+                    scope=job.scope,
+                    complete=complete,
+                    declared=manifest["declared"],
+                    overrides=order.overrides,
+                    run_id=job.run_id,
+                    compare_values=not order.everything,
+                    live_before=None if self._live is None else self._live.result,
+                )
+                digest = delta.digest(connection, staging, job.feed.parts)
         if order.expected_delta is not None and digest != order.expected_delta:
             raise Misconfigured(
                 "what this batch would change is not what was shown when it was held",
@@ -301,11 +228,25 @@ class Run:
             self.known_records.remember(job.run_id, job.fingerprint, refused)
         return job.outcome("done", judgement.parts, [])
 
-    def _build(self, staging: Staging) -> None:
+    @contextmanager
+    def _keyed(self, staging: Staging) -> Iterator[None]:
+        """A first list is sorted for its key and its indexes at the same time; else nothing."""
+        if not staging.first:
+            yield
+            return
         job = self.job
         part = job.feed.part(job.feed.main)
-        if not first_load.finish(staging, part, batch_id=job.batch.id, observed_at=job.observed_at):
-            raise _KeyTwice
+        with job.ctx.connection() as beside, ThreadPoolExecutor(1, "indexes") as pool:
+            with job.timed("key"):
+                first_load.complete_columns(
+                    staging, part, batch_id=job.batch.id, observed_at=job.observed_at
+                )
+                indexes = pool.submit(first_load.add_indexes, beside, staging, part)
+                if not first_load.add_key(staging, part):
+                    raise _KeyTwice
+            yield
+            with job.timed("key"):
+                indexes.result()
 
     def _compare(self, staging: Staging, settling: Settling, complete: dict[str, bool]) -> None:
         """The delta of every part, roots before their children."""
@@ -342,9 +283,3 @@ class Run:
 def _drop(connection: psycopg.Connection[Any], staging: Staging) -> None:
     if not connection.closed:
         staging.drop()
-
-
-def _files(manifest: dict[str, Any], feed: Feed) -> list[dict[str, object]]:
-    if all(part.name != "document" for part in feed.parts):
-        return []
-    return list(manifest.get("documents") or ())

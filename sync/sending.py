@@ -25,6 +25,7 @@ from mappings.errors import (
 )
 from mappings.outbound import Outbound
 from mappings.spec import ErpMapping
+from portal_db.failures import as_waybill_error
 from portal_db.outbox import Claim
 from portal_db.outcomes import Move
 from transforms.answers import outcome_of, read_answer
@@ -35,6 +36,17 @@ PAUSE_FACTOR = 30
 """A lane that waits for a person is probed this many times more seldom than one that is down."""
 _CLEARED_BY_KEY = "native key: the ERP refuses a second one by itself"
 _CLEARED_BY_FINDS = "asked twice, the ERP has nothing"
+
+
+def payload_of(claim: Claim) -> dict[str, Any]:
+    """What to write; a cancellation with the ERP's key and number that came after it was made."""
+    if claim.kind != "order_cancel":
+        return claim.payload
+    return {
+        **claim.payload,
+        "order_key": claim.payload.get("order_key") or claim.order_key,
+        "order_number": claim.payload.get("order_number") or claim.order_number,
+    }
 
 
 def jittered(first: float, attempt: int, longest: float) -> float:
@@ -80,9 +92,14 @@ def after_send(claim: Claim, how: Outbound, error: Exception, *, canary: bool, b
         return _not_sent(claim, how, error, _backoff(claim, how), strike=not canary)
     if not began:
         return _not_sent(claim, how, error, _backoff(claim, how), strike=True)
-    code = error.code if isinstance(error, WaybillError) else "bug"
     return Move(
-        "uncertain", "uncertain", delay=how.settle, code=code, says=says, not_found=0, left=True
+        "uncertain",
+        "uncertain",
+        delay=how.settle,
+        code=_code(error),
+        says=says,
+        not_found=0,
+        left=True,
     )
 
 
@@ -131,7 +148,7 @@ def after_find(claim: Claim, how: Outbound, error: Exception) -> Move:
                     says_to_dealer=error.what, awaits_answer=False)  # fmt: skip
     wait = error.retry_after if isinstance(error, RateLimited) and error.retry_after else 0.0
     return Move("uncertain", None, delay=max(how.settle, min(wait, LONGEST_RETRY_AFTER)),
-                code=getattr(error, "code", "bug"), says=_says(error))  # fmt: skip
+                code=_code(error), says=_says(error))  # fmt: skip
 
 
 def arrived(claim: Claim, how: Outbound, erp: ErpMapping, receipt: Receipt, *, found: bool) -> Move:
@@ -171,7 +188,7 @@ def with_exchange(move: Move, exchange: Exchange | None, seconds: float) -> Move
 
 
 def _not_sent(claim: Claim, how: Outbound, error: Exception, delay: float, *, strike: bool) -> Move:
-    code = error.code if isinstance(error, WaybillError) else "bug"
+    code = _code(error)
     if strike and claim.strikes + 1 >= how.retry.tries:
         says = f"given up after {how.retry.tries} tries: {_says(error)}"
         return Move("not_sent", "dead", code="gave_up", says=says, strike=True)
@@ -182,9 +199,15 @@ def _backoff(claim: Claim, how: Outbound) -> float:
     return jittered(how.first_wait, claim.strikes + 1, float(how.retry.hours) * 3600)
 
 
+def _code(error: Exception) -> str:
+    known = error if isinstance(error, WaybillError) else as_waybill_error(error)
+    return "bug" if known is None else known.code
+
+
 def _says(error: Exception) -> str:
-    if isinstance(error, WaybillError):
-        return str(error)
+    known = error if isinstance(error, WaybillError) else as_waybill_error(error)
+    if known is not None:
+        return str(known)
     return f"{type(error).__name__}: unforeseen, see the log"
 
 

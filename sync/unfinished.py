@@ -60,6 +60,8 @@ class Began:
     """Part → how its source ended, for sources that are whole."""
     places: dict[str, str] = field(default_factory=dict)
     """Part → where its connector goes on."""
+    noted_pages: int = 0
+    """So many of the first pages stand in the database."""
 
     @property
     def noted(self) -> bool:
@@ -117,14 +119,21 @@ def _began(ctx: Context, folder: str, batch: Batch, notes: list[NotedPage]) -> B
         elif "after" in note.going_on:
             began.places[note.row.part] = str(note.going_on["after"])
     ctx.landing.keep_pages(folder, {page.file for page in began.pages})
+    began.noted_pages = len(began.pages)
     return began
 
 
-def note_place(ctx: Context, began: Began, page: PageRow, declared: int | None, after: str) -> None:
-    """The pull can go on behind this page."""
+def note_place(
+    ctx: Context, began: Began, pages: list[PageRow], declared: list[int | None], after: str
+) -> None:
+    """The pull can go on behind the last of these pages; those before it are kept with it."""
+    fresh = range(began.noted_pages, len(pages))
+    notes = [NotedPage(pages[index], declared[index], {}) for index in fresh]
+    notes[-1] = NotedPage(pages[-1], declared[-1], {"after": after})
     with ctx.connection() as connection:
-        note_pages(connection, began.batch_id, [NotedPage(page, declared, {"after": after})])
-    began.places[page.part] = after
+        note_pages(connection, began.batch_id, notes)
+    began.noted_pages = len(pages)
+    began.places[pages[-1].part] = after
 
 
 def note_ends(
@@ -143,6 +152,7 @@ def note_ends(
         notes += [NotedPage(pages[index], declared[index], {}) for index in mine[:-1]]
         notes.append(NotedPage(pages[mine[-1]], declared[mine[-1]], {"end": _told(end)}))
         began.ends[part] = end
+        began.noted_pages = max(began.noted_pages, mine[-1] + 1)
     if notes:
         with ctx.connection() as connection, connection.transaction():
             note_pages(connection, began.batch_id, notes)
@@ -152,6 +162,7 @@ def forget(ctx: Context, began: Began, after: int) -> None:
     """The pages behind number `after` are read again."""
     with ctx.connection() as connection:
         forget_pages(connection, began.batch_id, after)
+    began.noted_pages = min(began.noted_pages, after)
     began.places.clear()
 
 

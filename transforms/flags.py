@@ -52,6 +52,13 @@ def null_is_false(columns: list[pa.Array], _: StepContext) -> StepResult:
 
 
 @step
+def false_is_null(columns: list[pa.Array], _: StepContext) -> StepResult:
+    """For an ERP that sends false where a text is empty (Odoo)."""
+    empty = pc.fill_null(pc.equal(columns[0], "false"), False)
+    return StepResult(pc.if_else(empty, pa.scalar(None, pa.string()), columns[0]))
+
+
+@step
 def not_null_flag(columns: list[pa.Array], _: StepContext) -> StepResult:
     """For an ERP that sets a date or a reason instead of a flag."""
     return StepResult(pc.is_valid(trimmed(columns[0])))

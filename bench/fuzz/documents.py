@@ -7,6 +7,7 @@ import io
 import zipfile
 
 from connectors.formats.raw import ChildPlan, ReadPlan
+from mappings.sources import ODataSource, RestSource
 from mappings.sources.sftp import SftpSource
 
 CSV = (
@@ -17,6 +18,25 @@ FIXED = "01ARTIKEL1  0000012345\r\n01ARTIKEL2  0000000099\r\n99000002    0000012
 JSONL = (
     '{"key":"A","price":13.75,"lines":[{"no":1,"x":{"y":"ü"}},{"no":2}]}\n'
     '{"key":"B","price":1e-7,"lines":[]}\n{"key":"\\u00e9\\ud83d\\ude00","price":null}\n'
+)
+ODATA = (
+    '{"@odata.context":"x","@odata.count":3,"value":[{"key":"A","price":13.75,"at":"2026-01-01T00:'
+    '00:00.1234567Z","lines":[{"no":1,"x":{"y":"ü"}}]},{"key":"B","price":-0,"at":null},{"key":'
+    '"\\u00e9\\ud83d\\ude00","price":1e-7,"at":"/Date(1767225600000+60)/","lines":[]}],'
+    '"@odata.nextLink":"Prices?$skiptoken=3"}'
+)
+REST = (
+    '{"meta":{"total":2,"next":"t2"},"error":null,"items":[{"key":1,"price":"1.0","at":7,'
+    '"lines":{"no":1}},{"key":[1,{"a":2}],"price":{},"lines":[{"no":"x"},{"no":null}]}]}'
+)
+XML_RPC = (
+    '<?xml version="1.0"?>\n<methodResponse><params><param><value><array><data><value><struct>'
+    "<member><name>key</name><value><string>A</string></value></member><member><name>price</name>"
+    "<value><double>13.75</double></value></member><member><name>lines</name><value><array><data>"
+    "<value><struct><member><name>no</name><value><int>1</int></value></member></struct></value>"
+    "</data></array></value></member></struct></value><value><struct><member><name>key</name>"
+    "<value>B</value></member><member><name>price</name><value><nil/></value></member></struct>"
+    "</value></data></array></value></param></params></methodResponse>"
 )
 EDIFACT = (
     "UNA:+,? '\nUNB+UNOC:3+4012345000009:14+4098765000016:14+261121:0530+PC1'\n"
@@ -53,6 +73,39 @@ JSONL_PLAN = ReadPlan(
     ("key", "price"),
     (ChildPlan("line", "lines", ("no", "x/y")),),
 )
+
+
+JSONL_DEEP_PLAN = ReadPlan(
+    "price",
+    source({"kind": "jsonl"}),
+    ("key", "lines[]", "lines/x/y", "price/z", "lines/no[]"),
+)
+"""Paths that structs cannot hold (one above another), and some that are not there."""
+
+_LINES = (ChildPlan("line", "lines", ("no", "x/y")),)
+_PAGING = {"by": "cursor", "cursor": "after", "next": "meta/next"}
+_CALL = '{"method": "m", "params": []}'
+JSON_PLANS = [
+    (ReadPlan("price", made, ("key", "price", "at", *more), lines), [text.encode()])
+    for text, made in (
+        (ODATA, ODataSource(protocol="odata", entity="Prices", cursor="at")),
+        (
+            REST,
+            RestSource.model_validate(
+                {"protocol": "rest", "path": "p", "records": "items", "page": _PAGING}
+                | {"cursor": "at", "count": "meta/total", "errors": {}}
+            ),
+        ),
+        (
+            XML_RPC,
+            RestSource.model_validate(
+                {"protocol": "rest", "path": "p", "records": "result", "speaks": "xml_rpc"}
+                | {"method": "POST", "body": _CALL}
+            ),
+        ),
+    )
+    for more, lines in (((), _LINES), (("lines[]", "lines/no"), ()))
+]
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

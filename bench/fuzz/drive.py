@@ -1,20 +1,21 @@
 """Feeds a reader spoiled documents until its time is over, and says how each case ended.
 
 A case may end as rows, as broken records or as a named error. Anything else is a find and is kept
-as a file: another exception, more than ten seconds, records that do not add up, a place that lies
-outside the page. Must not know a format.
+as a file: another exception, more than ten seconds of the processor, records that do not add up,
+a place that lies outside the page. Must not know a format.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import io
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,14 @@ from connectors.formats.raw import Broken, RawChunk, ReadPlan
 from mappings.errors import WaybillError
 
 _HANG_SECONDS = 10
+"""Of the processor: a busy machine is no hang."""
+
+_WAIT_SECONDS = 120
+"""By the clock, for what waits and does nothing."""
+
+Also = Callable[[bytes, ReadPlan], None]
+"""What else looks into the same bytes: it ends well or raises a WaybillError."""
+
 _KEPT = 3
 """So many cases of one find are kept; the others are counted."""
 
@@ -88,6 +97,7 @@ def run(
     name: str,
     plans: Sequence[tuple[ReadPlan, Sequence[bytes]]],
     words: Sequence[bytes] = (),
+    also: Also | None = None,
 ) -> int:
     """Fuzz for the seconds of the command line. `plans`: each with its valid documents."""
     asked = argparse.ArgumentParser(description=f"spoils {name} files, byte by byte")
@@ -97,6 +107,7 @@ def run(
     asked.add_argument("--finds", type=Path, default=Path("var/fuzz"))
     given = asked.parse_args()
     signal.signal(signal.SIGALRM, _hung)
+    signal.signal(signal.SIGPROF, _hung)
     if given.case is not None:
         plan, documents = plans[int(given.case.split("-")[0]) % len(plans)]
         print(case(one(documents, given.case, words), plan))
@@ -106,20 +117,33 @@ def run(
     while time.monotonic() < end:
         plan, documents = plans[tally.cases % len(plans)]
         seed = f"{tally.cases}-{given.seed}"
-        _one(name, plan, one(documents, seed, words), seed, tally, given.finds)
+        _one(name, plan, one(documents, seed, words), seed, tally, given.finds, also)
     ends = ", ".join(f"{code} {count:,}" for code, count in tally.errors.most_common())
     print(
-        f"{name}: {tally.cases:,} cases in {given.seconds:.0f} s, {len(tally.finds)} finds; "
+        f"{name}: {tally.cases:,} cases in {given.seconds:.0f} s "
+        f"({time.process_time():.0f} s of the processor), {len(tally.finds)} finds; "
         f"{tally.rows:,} rows, {tally.broken:,} broken records; named errors: {ends or 'none'}"
     )
     return 1 if tally.finds else 0
 
 
-def _one(name: str, plan: ReadPlan, data: bytes, seed: str, tally: Tally, finds: Path) -> None:
+def _one(
+    name: str,
+    plan: ReadPlan,
+    data: bytes,
+    seed: str,
+    tally: Tally,
+    finds: Path,
+    also: Also | None,
+) -> None:
     tally.cases += 1
-    signal.alarm(_HANG_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, _HANG_SECONDS)
+    signal.alarm(_WAIT_SECONDS)
     try:
         rows, broken, code = case(data, plan)
+        if also is not None:
+            with contextlib.suppress(WaybillError):
+                also(data, plan)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  a find is whatever nobody expected
@@ -134,6 +158,7 @@ def _one(name: str, plan: ReadPlan, data: bytes, seed: str, tally: Tally, finds:
         print(f"FIND {path}: {place}: {error}", file=sys.stderr)
         return
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     tally.rows += rows
     tally.broken += broken

@@ -18,7 +18,15 @@ def invoice(compressed: bool) -> bytes:  # noqa: FBT001  said by the caller's na
     """A PDF of one empty page with the XML attached."""
     pdf = pikepdf.new()
     pdf.add_blank_page()
-    pdf.attachments["factur-x.xml"] = pikepdf.AttachedFileSpec(pdf, XML, filename="factur-x.xml")
+    pdf.attachments["factur-x.xml"] = pikepdf.AttachedFileSpec(
+        pdf,
+        XML,
+        filename="factur-x.xml",
+        description="",
+        mime_type="text/xml",
+        creation_date="",
+        mod_date="",
+    )
     target = io.BytesIO()
     pdf.save(
         target,

@@ -204,6 +204,7 @@ def main() -> None:
             print(f"SLOW {target.name} seed {seed}: {time.process_time() - began:.1f} s")
     total = {name: dict(counter) for name, counter in counts.items()}
     report = {"cases": number, "findings": findings, "seed": told.seed, "outcomes": total}
+    report["cpu_seconds"] = round(time.process_time())
     report["lxml"] = ".".join(map(str, etree.LIBXML_VERSION))
     text = msgspec.json.format(msgspec.json.encode(report), indent=1).decode()
     print(text)

@@ -114,6 +114,8 @@ def _opened(content: BinaryIO, source: Source) -> Iterator[BinaryIO]:
 def _kind(source: Source) -> str:
     if isinstance(source, SoapSource):
         return "xml" if source.payload is None else "payload"
+    if isinstance(source, RestSource) and source.speaks == "xml_rpc":
+        return "xmlrpc"
     return "json" if isinstance(source, ODataSource | RestSource) else source.format.kind
 
 

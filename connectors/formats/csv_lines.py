@@ -23,6 +23,9 @@ BLOCK_BYTES = 1024 * 1024
 """What is cut at a time: small enough for the lines to stay in the processor's cache."""
 
 
+_LF, _CR = 10, 13
+
+
 class NotLineByLine(Exception):
     """This page cannot be taken apart line by line."""
 
@@ -33,8 +36,6 @@ class Frame:
 
     header: bytes = b""
     trailer: bytes = b""
-    open_end: bool = False
-    """The last record has no line end: it may have been cut off."""
 
 
 def form_of(plan: ReadPlan) -> CsvFormat | None:
@@ -56,10 +57,47 @@ def form_of(plan: ReadPlan) -> CsvFormat | None:
     return form
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Some records of a page, one after the other, as places in the bytes that hold them."""
+
+    text: bytes
+    starts: np.ndarray
+    ends: np.ndarray
+    """One behind the last byte of each line, where its LF stands (or the end of the page)."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def each(self) -> list[bytes]:
+        """Every line, without its LF."""
+        if not len(self.starts):
+            return []
+        if np.array_equal(self.starts[1:], self.ends[:-1] + 1):  # nothing stands between them
+            return self.text[self.starts[0] : self.ends[-1]].split(b"\n")
+        places = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        return [self.text[start:end] for start, end in places]
+
+    def chosen(self, places: np.ndarray) -> bytes:
+        """Some of the lines, each with its LF if it has one."""
+        starts, ends = self.starts[places].tolist(), self.ends[places].tolist()
+        pairs = zip(starts, ends, strict=True)
+        return b"".join([self.text[start : end + 1] for start, end in pairs])
+
+    def without(self, first: int, last: int) -> Lines:
+        """These lines but for some at the beginning and at the end."""
+        stop = len(self) - last
+        return Lines(self.text, self.starts[first:stop], self.ends[first:stop])
+
+    def line(self, place: int) -> bytes:
+        """One line, without its LF."""
+        return self.text[self.starts[place] : self.ends[place]]
+
+
 def record_lines(
     content: BinaryIO, form: CsvFormat, frame: Frame, block_bytes: int = BLOCK_BYTES
-) -> Iterator[list[bytes]]:
-    """The lines of a page's records in order, without LF, a list for each block.
+) -> Iterator[Lines]:
+    """The lines of a page's records in order, block by block.
 
     Blank lines are no records. `frame` is filled on the way. Raises NotLineByLine.
     """
@@ -67,17 +105,16 @@ def record_lines(
     cutter = _Cutter(form, grammar, frame)
     rest = b""
     while block := content.read(block_bytes):
-        text = rest + block
-        cut = text.rfind(b"\n") + 1
-        rest = text[cut:]
-        if cut:
-            yield cutter.lines(text[:cut])
-        elif len(rest) > RECORD_BYTES:
-            raise NotLineByLine
+        cut = block.rfind(b"\n") + 1
+        if not cut:
+            rest += block
+            if len(rest) > RECORD_BYTES:
+                raise NotLineByLine
+            continue
+        text, rest = rest + block[:cut], block[cut:]
+        yield cutter.lines(text)
     if rest:
-        last = cutter.lines(rest)
-        frame.open_end = bool(last)
-        yield last
+        yield cutter.lines(rest)
     if form.trailer is not None and not frame.trailer:
         raise NotLineByLine
 
@@ -112,16 +149,13 @@ class Chosen(io.RawIOBase):
     def _choose(self) -> Iterator[bytes]:
         start, taken, opened = 0, 0, False
         for lines in self._lines:
-            if not opened and (lines or self._frame.header):
+            if not opened and (len(lines) or self._frame.header):
                 opened = True
                 if self._frame.header:
                     yield self._frame.header + b"\n"
             stop = int(np.searchsorted(self._numbers, start + len(lines)))
             if stop > taken:
-                here = (self._numbers[taken:stop] - start).tolist()
-                piece = b"".join([lines[i] + b"\n" for i in here])
-                cut_off = self._frame.open_end and here[-1] == len(lines) - 1
-                yield piece[:-1] if cut_off else piece
+                yield lines.chosen(self._numbers[taken:stop] - start)
                 taken = stop
             start += len(lines)
         if taken < len(self._numbers):
@@ -141,7 +175,7 @@ class _Cutter:
         self._frame = frame
         self._mark = b"" if form.trailer is None else form.trailer.starts_with.encode()
 
-    def lines(self, block: bytes) -> list[bytes]:
+    def lines(self, block: bytes) -> Lines:
         """The record lines of a block that ends with a line end (the last may not)."""
         form, grammar, frame = self._form, self._grammar, self._frame
         if b"\0" in block or b"\x1a" in block:
@@ -151,40 +185,58 @@ class _Cutter:
         returns = b"\r" in block
         if returns and block.count(b"\r") != block.count(b"\r\n"):
             raise NotLineByLine
-        found = block.split(b"\n")
-        if not found[-1]:
-            found.pop()
-        blank = block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block
-        if blank:
-            found = [line for line in found if line not in {b"", b"\r"}]
-        if form.header and not frame.header and found:
-            frame.header = found.pop(0)
+        found = _cut(block, returns=returns)
+        if form.header and not frame.header and len(found):
+            frame.header = found.line(0)
+            found = found.without(1, 0)
         if frame.trailer:
-            if found:
+            if len(found):
                 raise NotLineByLine
             return found
-        if self._mark and self._suspected(block):
-            return self._without_trailer(found)
-        return found
+        return self._without_trailer(found) if self._mark else found
 
-    def _suspected(self, block: bytes) -> bool:
-        marks = (self._mark, self._grammar.quote + self._mark)
-        return block.startswith(marks) or any(b"\n" + mark in block for mark in marks)
-
-    def _without_trailer(self, found: list[bytes]) -> list[bytes]:
-        marks = (self._mark, self._grammar.quote + self._mark)
-        for place, line in enumerate(found):
-            if not line.startswith(marks):
-                continue
-            if self._first_field(line) == self._mark:
+    def _without_trailer(self, found: Lines) -> Lines:
+        for place in self._suspected(found):
+            if self._first_field(found.line(place)) == self._mark:
                 if place != len(found) - 1:
                     raise NotLineByLine
-                self._frame.trailer = line
-                return found[:place]
+                self._frame.trailer = found.line(place)
+                return found.without(0, 1)
         return found
+
+    def _suspected(self, found: Lines) -> list[int]:
+        """Places of the lines that begin as the trailer does, ascending."""
+        data = np.frombuffer(found.text, np.uint8)
+        marks = {self._mark, self._grammar.quote + self._mark}
+        places: set[int] = set()
+        for mark in marks:
+            among = np.arange(len(found))
+            for offset, byte in enumerate(mark):
+                at = np.minimum(found.starts[among] + offset, len(data) - 1)
+                among = among[data[at] == byte]
+            places.update(n for n in among.tolist() if found.line(n).startswith(mark))
+        return sorted(places)
 
     def _first_field(self, line: bytes) -> bytes:
         first = line.rstrip(b"\r").split(self._grammar.delimiter, 1)[0]
         if self._grammar.quote and first.startswith(self._grammar.quote):
             first = first[1:].removesuffix(self._grammar.quote)
         return first
+
+
+def _cut(block: bytes, *, returns: bool) -> Lines:
+    """The lines of a block that are not blank; `returns`: it holds CR LF."""
+    data = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(data == _LF)
+    if not block.endswith(b"\n"):
+        ends = np.append(ends, len(block))
+    starts = np.empty_like(ends)
+    starts[:1] = 0
+    starts[1:] = ends[:-1] + 1
+    sizes = ends - starts
+    blank = sizes == 0
+    if returns:
+        blank |= (sizes == 1) & (data[np.minimum(starts, len(data) - 1)] == _CR)
+    if blank.any():
+        starts, ends = starts[~blank], ends[~blank]
+    return Lines(block, starts, ends)

@@ -185,12 +185,24 @@ def _walked(
         raise BatchRefused(message, code="truncated", remedy="Pull the feed again.") from error
     if found is None:
         raise no_records(records)
+    escapes = _SURROGATE.search(data) is not None
+    yield from read_records(found, plan, page, first, escapes=escapes)
+
+
+def read_records(
+    found: Sequence[json_walk.Json],
+    plan: ReadPlan,
+    page: int,
+    first: dict[str, int],
+    *,
+    escapes: bool,
+) -> Iterator[RawChunk | Broken]:
+    """Records that were parsed already, as `read` gives them; `escapes` as `json_walk.record`."""
     rows: list[list[str | None]] = []
     numbers: list[int] = []
     children: list[tuple[ChildPlan, list[list[str | None]], list[int]]]
     children = [(child, [], []) for child in plan.children]
     below = [(child.records, child.paths) for child in plan.children]
-    escapes = _SURROGATE.search(data) is not None
     for record in found:
         number = int(_numbers(first, plan.part, 1)[0])
         read_one = json_walk.record(record, plan.paths, below, escapes=escapes)

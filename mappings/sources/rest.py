@@ -1,4 +1,6 @@
-"""The words of a plain REST or JSON-RPC source. Declares; the wire is `connectors/rest.py`."""
+"""The words of a plain REST, JSON-RPC or XML-RPC source. Declares; the wire is
+`connectors/rest.py`.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +87,11 @@ class Each(Strict):
     values: tuple[Period, ...] = Field(min_length=1, description="in the order they are read")
 
 
+_FAULT = {"path": "fault", "code": "fault/faultCode", "text": "fault/faultString"}
+
+
 class RestSource(Strict):
-    """One question whose answers are JSON pages of records.
+    """One question whose answers are JSON pages of records, or XML-RPC's.
 
     A *parameter* is one of the query, or where there is a `body` a path in it (`params/offset`).
     """
@@ -94,6 +99,11 @@ class RestSource(Strict):
     protocol: Literal["rest"]
     path: str = Field(description="relative to the connection's service root")
     method: Literal["GET", "POST"] = "GET"
+    speaks: Literal["json", "xml_rpc"] = Field(
+        default="json",
+        description="xml_rpc: the `body` ({method, params}) is sent as a call, and what comes back "
+        "is `result` (or `fault`, which `errors` finds by itself)",
+    )
     body: str | None = Field(
         default=None, description="JSON text of the question, for POST; paging is put into it"
     )
@@ -118,9 +128,20 @@ class RestSource(Strict):
     errors: RestErrors | None = None
     each: Each | None = None
 
+    @property
+    def refusals(self) -> RestErrors | None:
+        """How this ERP says no in a successful answer; XML-RPC has one way for all."""
+        if self.speaks == "json":
+            return self.errors
+        given = {} if self.errors is None else self.errors.model_dump(exclude_unset=True)
+        return RestErrors.model_validate({**_FAULT, **given})
+
     @model_validator(mode="after")
     def _words_that_belong_together(self) -> Self:
         if self.body is None:
+            if self.speaks == "xml_rpc":
+                message = "speaks: xml_rpc needs a `body` with `method` and `params`"
+                raise ValueError(message)
             return self
         if self.method != "POST":
             message = "a `body` goes with method: POST"
@@ -133,4 +154,8 @@ class RestSource(Strict):
         if not isinstance(found, dict):
             message = "`body` must be a JSON object"
             raise ValueError(message)  # noqa: TRY004  pydantic's way to refuse
+        wanted = isinstance(found.get("method"), str) and isinstance(found.get("params", []), list)
+        if self.speaks == "xml_rpc" and not wanted:
+            message = "speaks: xml_rpc needs a `body` of {method: text, params: [list]}"
+            raise ValueError(message)
         return self

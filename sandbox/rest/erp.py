@@ -12,6 +12,7 @@ from sandbox.faults import Faults
 from sandbox.rest.doors import UNSIGNED, Doors
 from sandbox.rest.pages import Record, paged, searched, service_layer
 from sandbox.rest.server import Reply, Request, Server
+from sandbox.rest.xml_rpc import called, fault_of, logged_in
 
 HTML = b"<!DOCTYPE html><html><body>Maintenance</body></html>"
 FAULTS = frozenset(
@@ -124,6 +125,8 @@ class RestErp:
             "/token": self.doors.token, "/Login": self.doors.log_in,
             "/Logout": self.doors.log_out, "/web/session/authenticate": self.doors.rpc_log_in,
             "/rpc": lambda one: self._rpc(one, fault),
+            "/xmlrpc/2/common": lambda one: logged_in(self.doors, one),
+            "/xmlrpc/2/object": lambda one: self._xml_rpc(one, fault),
         }  # fmt: skip
         if path in doors:
             return doors[path](request)
@@ -177,6 +180,12 @@ class RestErp:
             return Reply(200, {"jsonrpc": "2.0", "id": found.get("id"), "error": error})
         result = searched(self.records[model], asked.get("kwargs", {}), self.largest_size)
         return Reply(200, {"jsonrpc": "2.0", "id": found.get("id"), "result": result})
+
+    def _xml_rpc(self, request: Request, fault: str) -> Reply:
+        """As Odoo's external interface: who asks stands in every call, each answer is HTTP 200."""
+        if fault == "business_error":
+            return fault_of(1, "Traceback (most recent call last): OperationalError: try again")
+        return called(request, self.records, self.largest_size)
 
     def _json_2(self, request: Request, rest: str, fault: str) -> Reply:
         """As Odoo's JSON-2: real status codes."""

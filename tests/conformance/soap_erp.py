@@ -106,6 +106,7 @@ class Places:
         self._lock = threading.Lock()
         self._now = 0
         self.most = 0
+        self.inside_of: list[str] = []
 
     @contextmanager
     def request(self, endpoint: str) -> Iterator[None]:
@@ -120,6 +121,10 @@ class Places:
             finally:
                 with self._lock:
                     self._now -= 1
+
+    def inside(self, endpoint: str) -> None:
+        """Counted: a request of a session that has its place."""
+        self.inside_of.append(endpoint)
 
     def refused(self, endpoint: str, status: int) -> None:
         """Not counted here."""

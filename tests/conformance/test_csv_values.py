@@ -49,7 +49,7 @@ def read(kind: Type, through: tuple[str, ...], *cells: str) -> list[Any]:
 NO = "not_a_number"
 
 
-def test_CSV_1_13_75_is_never_1375() -> None:
+def test_CSV_1_a_decimal_comma_keeps_its_place_13_75_is_never_1375() -> None:
     comma, point = ("decimal_comma",), ("decimal_point",)
     assert read("price", comma, "13,75", "1.375,00", "13.75", "1375") == [
         Decimal("13.75"), Decimal(1375), NO, Decimal(1375),

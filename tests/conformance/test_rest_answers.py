@@ -57,6 +57,9 @@ class Kept:
         self.asked.append(endpoint)
         return nullcontext()
 
+    def inside(self, endpoint: str) -> None:
+        self.asked.append(endpoint)
+
     def refused(self, endpoint: str, status: int) -> None:
         self.refusals.append((endpoint, status))
 

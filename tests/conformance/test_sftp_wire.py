@@ -11,6 +11,9 @@ import paramiko
 import pytest
 
 from connectors.sftp import SftpConnector
+from connectors.sftp_client import Channel, RemoteFile
+from connectors.sftp_reading import Manner, blocks
+from connectors.sftp_session import open_session
 from mappings.connection import Connection
 from mappings.errors import Misconfigured, Transient
 from tests.conformance.sftp_server import Folder, Taken, served, source
@@ -69,6 +72,34 @@ def test_SFTP_4_a_whole_transfer_has_a_deadline(server: Folder) -> None:
         server.read(source(), deadline_seconds=0.0)
     assert late.value.code == "deadline"
     assert time.monotonic() - began < 20
+
+
+def test_SFTP_5_no_more_than_a_window_is_asked_ahead(server: Folder) -> None:
+    """What was asked for waits in memory: a file larger than that must not."""
+    server.put("p_1.csv", LARGE)
+    session = open_session(server.connection(), connect_seconds=5, request_seconds=20)
+    windows: list[int] = []
+
+    class Watched(Channel):
+        def reading(self, path: bytes) -> RemoteFile:
+            file = session.sftp.reading(path)
+            ask, at = file.prefetch, 0
+
+            def prefetch(size: int, requests: int | None) -> None:
+                nonlocal at
+                windows.append(size - at)
+                at = size
+                ask(size, requests)
+
+            file.prefetch = prefetch  # type: ignore[method-assign]
+            return file
+
+    until = time.monotonic() + 60
+    window = Manner(window=600_000)
+    found = blocks(session, Watched(), b"out/p_1.csv", len(LARGE), 0, until, window)
+    assert b"".join(found) == LARGE
+    session.close()
+    assert windows == [600_000, 600_000, 600_000, len(LARGE) - 1_800_000]
 
 
 def test_SFTP_5_a_server_that_bears_few_requests_is_asked_gently(server: Folder) -> None:

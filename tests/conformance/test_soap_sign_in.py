@@ -185,6 +185,8 @@ def test_SOAP_14_sessions_are_logged_out_and_never_more_than_allowed(data: Datas
         assert erp.door.most_sessions <= 2
         assert erp.door.sessions == set()
         assert erp.requests.count("Login") == erp.requests.count("Logout") == 6
+        asked = erp.requests.count("GetConditionList")
+        assert places.inside_of == ["GetConditionList"] * asked  # each waits for the rate
 
 
 def test_SOAP_14_a_log_in_within_each_call_stays_within_the_count(data: Dataset) -> None:

@@ -16,7 +16,9 @@ from connectors import PROTOCOLS
 from connectors.formats import locate, read_page
 from connectors.formats.raw import RawChunk, ReadPlan
 from connectors.protocol import Page
-from mappings.errors import Misconfigured, Transient
+from connectors.soap_answer import Scan
+from connectors.soap_walk import Walk
+from mappings.errors import Misconfigured, SourceChanged, Transient
 from mappings.feeds import FEEDS
 from mappings.plans import plans
 from mappings.reading import read_mapping
@@ -204,6 +206,33 @@ def test_rpc_encoded_is_spoken(data: Dataset) -> None:
     assert [page.records for page in pages] == [50, 50, 20]
     assert end.complete
     assert keys(content) == sent(data)
+
+
+def test_records_that_are_references_are_refused_by_name() -> None:
+    """Axis 1 with multiRef: every record is empty and points behind the answer."""
+    items = "".join(f'<item href="#id{n}"/>' for n in range(3))
+    refs = "".join(f'<multiRef id="id{n}"><KNUMH>{n}</KNUMH></multiRef>' for n in range(3))
+    answer = (
+        '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><R><CONDITIONS>'
+        f"{items}</CONDITIONS><TOTALCOUNT>3</TOTALCOUNT></R>{refs}</e:Body></e:Envelope>"
+    )
+    scan = Scan(prices())
+    scan.feed(answer.encode())
+    with pytest.raises(SourceChanged, match="sendMultiRefs") as told:
+        Walk(prices(), "anvil", None).add(scan.close())
+    assert told.value.code == "multiref"
+
+
+def test_drift_is_of_the_listing_that_has_it_where_several_share_a_session(data: Dataset) -> None:
+    mapping = read_mapping(REPOSITORY / "mappings" / "erps" / "anvil.yaml")
+    sources = [plan.source for plan in plans(FEEDS["products"], mapping.feeds["products"])]
+    with serving(data) as erp, connector_of(erp) as connector:
+        erp.faults.arm("new_element", where="GetConditionList", times=1)
+        noted = [read(connector, source)[2].notes for source in (*sources, prices(), *sources)]
+    assert ["ZZNEU" in "".join(notes) for notes in noted] == (
+        [False] * len(sources) + [True] + [False] * len(sources)
+    )
+    assert sum(map(len, noted)) == 1
 
 
 def test_requests_by_xsd_any(data: Dataset) -> None:

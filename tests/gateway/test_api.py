@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from gateway.app import application
@@ -71,6 +72,15 @@ def test_ORD_10_credit_comes_within_its_time_from_an_erp_that_hangs(till: Till) 
         assert account["age_seconds"] > 86400
 
 
+def test_ORD_10_not_even_our_own_database_makes_a_caller_hang(till: Till) -> None:
+    with served(till, within=0.5) as front, psycopg.connect(till.url) as other:
+        other.execute("LOCK TABLE portal.dealer IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        answer = front.call.get(f"/credit/D1?erp={ERP}")
+        assert time.monotonic() - began < 20  # and not until the lock is gone
+        assert (answer.status_code, answer.json()["error"]) == (503, "overloaded")
+
+
 def test_ORD_8_available_is_on_hand_less_reserved_less_unacknowledged_orders(
     front: Front,
 ) -> None:
@@ -94,6 +104,8 @@ def test_ORD_8_available_is_on_hand_less_reserved_less_unacknowledged_orders(
         ],
     )  # fmt: skip
     till.db.execute("UPDATE portal.stock_hold SET ended_at = now(), ended_because = 'acknowledged'")
+    assert till.db.execute(shown).fetchone() == (100, 30, 20, 50)  # a figure from before that
+    till.db.execute("UPDATE portal.stock SET as_of = now()")
     assert till.one("SELECT available FROM portal.stock_available") == 70  # the ERP has it now
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 import pytest
 
 from gateway.outbox import OutboxWatch
 from mappings.errors import Transient
+from portal_db.orders import NewLine, NewOrder, as_dealer, place_order
 from sync.ask import Asker
 from sync.budget import erp_budget
 from sync.deliver import DeliveryReport, deliver_due
@@ -71,6 +73,28 @@ def test_a_burst_is_delivered_whole_by_few_workers(watched: Watched) -> None:
             watched.till.order(asker, "1")
     watched.until(lambda: watched.delivered() == 12)
     assert len({one.reference for one in watched.till.erp.book.orders}) == 12
+
+
+def test_what_waits_behind_another_order_of_its_dealer_follows_at_once(till: Till) -> None:
+    """Not by the next look, which is ten minutes away."""
+    one = Watched(till, poll=600)
+    one.watch.start()
+    try:
+        one.until(one.watch.listening.is_set)
+        till.erp.faults.arm("slow", times=None, where="POST SalesOrders", seconds=0.3)
+        with as_dealer(till.db, 101):
+            for number in range(6):
+                line = NewLine("P1", Decimal(1), "PCE", gross=Decimal(1))
+                order = NewOrder(ERP, "D1", f"b{number}", "EUR", (line,), gross=Decimal(1))
+                place_order(till.db, order)
+        one.until(lambda: one.delivered() == 6)
+    finally:
+        one.watch.stop()
+    keys = till.db.execute(
+        "SELECT r.idempotency_key FROM portal.order_request r JOIN sync.outbox o "
+        "ON o.reference = r.reference ORDER BY o.delivered_at"
+    ).fetchall()
+    assert [key for (key,) in keys] == [f"b{number}" for number in range(6)]
 
 
 def test_a_broken_listener_loses_nothing(till: Till) -> None:

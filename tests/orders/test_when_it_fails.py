@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -35,6 +37,26 @@ def test_a_503_is_safe_only_where_the_mapping_says_so(birch_shop: Practice) -> N
     birch_shop.deliver(limit=1)
     assert birch_shop.attempts(second) == [("send", "not_sent")]
     assert birch_shop.state(second) == "retryable"
+
+
+class NoDatabase:
+    """A budget whose database goes away between the claim and the request."""
+
+    def request(self, endpoint: str) -> AbstractContextManager[None]:
+        raise psycopg.OperationalError(f"the database system is shutting down ({endpoint})")
+
+    def refused(self, endpoint: str, status: int) -> None: ...
+
+    def pause(self, seconds: float) -> None: ...
+
+
+def test_our_own_database_going_away_is_no_outage_of_the_erp(birch_shop: Practice) -> None:
+    placed = birch_shop.place("k1")
+    birch_shop.deliver(limit=1, budgets=lambda _erp: NoDatabase())
+    assert birch_shop.sql("SELECT state, code FROM sync.outbox") == [("uncertain", "database")]
+    assert birch_shop.sql("SELECT * FROM sync.circuit WHERE failures > 0") == []
+    birch_shop.settle()
+    assert birch_shop.in_erp(placed) == 1
 
 
 def test_too_many_requests_hold_everybody_for_as_long_as_was_asked(birch_shop: Practice) -> None:

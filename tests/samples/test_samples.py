@@ -110,3 +110,10 @@ def test_every_sample_is_used() -> None:
     }
     there = {str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*")}
     assert there == used | others
+
+
+def test_the_page_of_file_formats_holds_the_table() -> None:
+    from tests.samples.table import PAGE, written  # noqa: PLC0415  it needs CASES of this module
+
+    page = PAGE.read_text(encoding="utf-8")
+    assert written(page) == page, "run `python -m tests.samples.table`"

@@ -23,6 +23,7 @@ from tests.flows.practice import GENERATED, Practice
 
 SHORT = timedelta(seconds=0.4)
 LONG = timedelta(seconds=30)
+USUAL = timedelta(seconds=3)
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +149,7 @@ def test_ORD_10_a_hung_erp_holds_no_thread_and_is_left_alone_until_it_answers(
     synced_credit(database, "birch", key, minutes_old=3)
     birch = practice.servers["birch"]
     with Asker(practice.ctx, concurrent=2, queue=2, failures=3, pause=0.3) as asker:
-        assert asker.ask("birch", "credit", {"account_key": key}, LONG).live
+        assert asker.ask("birch", "credit", {"account_key": key}, USUAL).live
         birch.faults.arm("hang", times=None)
         with ThreadPoolExecutor(20) as pool:
             answers = list(

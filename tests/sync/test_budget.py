@@ -107,6 +107,16 @@ def test_the_rate_is_held_over_any_minute_and_leaves_some_to_people(world: World
     assert all(0 < seconds < 60 for seconds in waits)
 
 
+def test_a_sessions_requests_keep_to_the_rate_and_need_no_place_of_their_own(world: World) -> None:
+    mapped(world, requests_per_minute=60, concurrent=1, errors_per_hour=3)
+    with bulk(world).request("session"):  # the one place there is
+        for _ in range(9):
+            bulk(world, patience=0.001).inside("Prices")
+        with pytest.raises(RateLimited, match="60 requests a minute are used up"):
+            bulk(world, patience=0.001).inside("Prices")
+        assert world.one("SELECT count(*) FROM sync.budget_slot") == 1
+
+
 def test_one_request_a_minute_is_one(world: World) -> None:
     mapped(world, requests_per_minute=1)
     with bulk(world).request("Prices"):

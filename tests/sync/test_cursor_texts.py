@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sync.cursors import earlier
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC")
-FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y%m%d%H%M%S")
+FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d%H%M%S")
 # both changes of 2026 in most zones, and the days around them
 NEAR = st.one_of(
     st.datetimes(datetime.fromisoformat("2026-03-07"), datetime.fromisoformat("2026-04-06")),
@@ -56,6 +56,8 @@ def test_a_label_in_utc_is_covered_too_and_nothing_goes_back_by_more_than_two_ho
         ("2026-01-10T10:05:00.9999999Z", "2026-01-10T09:55:00Z"),
         ("2026-10-25T02:30:00+01:00", "2026-10-25T02:20:00+01:00"),
         ("2026-01-10T10:05", "2026-01-10T09:55"),
+        ("2026-01-10 10:05:00", "2026-01-10 09:55:00"),
+        ("2026-01-10 10:05:00.25", "2026-01-10 09:55:00"),
         ("2026-01-10", "2026-01-09"),
         ("20260110", "20260109"),
         ("20260110100500", "20260110095500"),

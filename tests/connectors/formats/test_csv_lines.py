@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.formats import read_page
@@ -41,6 +41,7 @@ def whole(text: bytes, one: ReadPlan) -> list[tuple[int, Any]]:
     return sorted(found, key=lambda one: one[0])
 
 
+@settings(deadline=None)
 @given(body=PIECES, trailer=st.booleans(), newlines=st.booleans(), block=st.integers(1, 40))
 def test_chosen_records_are_those_of_the_whole_page(
     body: str, *, trailer: bool, newlines: bool, block: int
@@ -53,7 +54,9 @@ def test_chosen_records_are_those_of_the_whole_page(
     frame = Frame()
     try:
         lines = [
-            line for found in record_lines(io.BytesIO(text), form, frame, block) for line in found
+            line
+            for found in record_lines(io.BytesIO(text), form, frame, block)
+            for line in found.each()
         ]
     except NotLineByLine:
         return

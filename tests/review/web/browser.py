@@ -44,8 +44,8 @@ class Browser:
         self.client = TestClient(app, base_url=address, follow_redirects=False, headers=headers)
         self.token = ""
 
-    def get(self, path: str, **query: Any) -> httpx.Response:
-        answer = self.client.get(path, params=query or None)
+    def get(self, address: str, /, **query: Any) -> httpx.Response:
+        answer = self.client.get(address, params=query or None)
         found = TOKEN.search(answer.text)
         if found:
             self.token = found.group(1)
@@ -57,10 +57,10 @@ class Browser:
         data = {"token": self.token, **(fields or {})}
         return self.client.post(path, data=data, headers=headers)
 
-    def see(self, path: str, **query: Any) -> str:
+    def see(self, address: str, /, **query: Any) -> str:
         """The text of a page that must be there."""
-        answer = self.get(path, **query)
-        assert answer.status_code == 200, (path, answer.status_code, answer.text[:2000])
+        answer = self.get(address, **query)
+        assert answer.status_code == 200, (address, answer.status_code, answer.text[:2000])
         return answer.text
 
     def do(self, path: str, fields: Mapping[str, Any] | None = None) -> str:

@@ -13,7 +13,7 @@ ITEMS = 20_000
 FILL = """
 INSERT INTO sync.quarantine (erp, feed, part, key, batch_id, run_id, record_no, reasons, code, raw,
   raw_hash, fingerprint, shape, dealer, amount, currency)
-SELECT 'erp' || n %% 3, 'invoices', 'invoice', 'I' || n, 1, 1, n, jsonb_build_array(
+SELECT 'erp1', 'invoices', 'invoice', 'I' || n, 1, 1, n, jsonb_build_array(
   jsonb_build_object('field', 'gross', 'says', 'is not a number', 'raw', '1O,' || n)),
   'not_a_number', '{}', n, 'f', md5((CASE WHEN n %% 2 = 0 THEN 0 ELSE n %% 100 END)::text),
   'D' || n %% 50, 2, 'EUR' FROM generate_series(1, %s) n
@@ -60,6 +60,7 @@ def test_DLQ_12_the_groups_say_what_the_items_say_through_every_change(crowd: st
         "UPDATE sync.quarantine SET amount = 5, dealer = 'D1' WHERE id %% 17 = 0",
         "UPDATE sync.quarantine SET state = 'open', retry_until = NULL WHERE id %% 7 = 0",
         "UPDATE sync.quarantine SET state = 'released' WHERE shape = md5('moved')",
+        "DELETE FROM sync.quarantine WHERE id %% 5 = 0",
     )
     with psycopg.connect(crowd) as connection:
         for change in changes:

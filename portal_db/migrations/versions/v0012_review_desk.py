@@ -9,8 +9,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0009"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -153,6 +153,23 @@ BEGIN
   RETURN NULL;
 END $$;
 
+-- whoever removes items that are still open (expiry removes closed ones) takes them out of the counts
+CREATE FUNCTION sync.ungroup_quarantine() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM sync.count_quarantine(array_agg(shape), array_agg(o), array_agg(w), array_agg(0::bigint))
+  FROM (
+    SELECT shape, -count(*) FILTER (WHERE retry_until IS NULL) AS o,
+      -count(*) FILTER (WHERE retry_until IS NOT NULL) AS w
+    FROM before WHERE state = 'open' GROUP BY shape ORDER BY shape) d HAVING count(*) > 0;
+  INSERT INTO sync.quarantine_dealer AS t (shape, dealer, currency, open_items, amount)
+    SELECT shape, coalesce(dealer, ''), coalesce(currency, ''), -count(*), -coalesce(sum(amount), 0)
+    FROM before WHERE state = 'open' AND (dealer IS NOT NULL OR amount IS NOT NULL)
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (shape, dealer, currency) DO UPDATE
+      SET open_items = t.open_items + excluded.open_items, amount = t.amount + excluded.amount;
+  RETURN NULL;
+END $$;
+
 -- what is there already
 INSERT INTO sync.quarantine_group (shape, erp, feed, part, field, code, value_shape, says, example,
     first_seen_at, last_seen_at, open_items, waiting_items, seen_items, state)
@@ -174,6 +191,8 @@ CREATE TRIGGER quarantine_grouped AFTER INSERT ON sync.quarantine
 CREATE TRIGGER quarantine_regrouped AFTER UPDATE ON sync.quarantine
   REFERENCING OLD TABLE AS before NEW TABLE AS after
   FOR EACH STATEMENT EXECUTE FUNCTION sync.regroup_quarantine();
+CREATE TRIGGER quarantine_ungrouped AFTER DELETE ON sync.quarantine
+  REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION sync.ungroup_quarantine();
 
 -- a person's text in place of the ERP's, for one record as it came; the record itself stays
 CREATE TABLE sync.correction (
