@@ -84,7 +84,7 @@ def comparisons(connection: psycopg.Connection[Any], limit: int = 50) -> list[Ro
     return _rows(
         connection,
         "SELECT id, erp, price_erp, started_at, finished_at, seconds, lines, explained, "
-        "unexplained, CASE WHEN lines > 0 THEN trunc(explained::numeric / lines, 6) END AS share "
+        "unexplained, CASE WHEN lines > 0 THEN trunc(explained::numeric / lines, 4) END AS share "
         "FROM sync.parity ORDER BY id DESC LIMIT %(limit)s",
         {"limit": limit},
     )
@@ -94,7 +94,7 @@ def comparison(connection: psycopg.Connection[Any], parity_id: int) -> Row | Non
     """One parity run with its reasons; None where there is none."""
     found = _rows(
         connection,
-        "SELECT *, CASE WHEN lines > 0 THEN trunc(explained::numeric / lines, 6) END AS share "
+        "SELECT *, CASE WHEN lines > 0 THEN trunc(explained::numeric / lines, 4) END AS share "
         "FROM sync.parity WHERE id = %(id)s",
         {"id": parity_id},
     )

@@ -29,7 +29,8 @@ def _trail(request: Request) -> Response:
     filters = {name: asked.text(request, name) for name in ("actor", "action", "subject")}
     since, until = asked.instant(request, "from"), asked.instant(request, "to")
     before, as_file = asked.whole(request, "before"), asked.as_file(request)
-    note_reading(request, "audit", filters=filters, since=since, until=until)
+    asked_for = {name: value for name, value in filters.items() if value}
+    note_reading(request, "audit", filters=asked_for, since=since, until=until)
     with reading(request) as connection:
         rows = trail.lines(
             connection,
