@@ -1,7 +1,9 @@
 """`make bench`: our pipeline, psql's COPY and other tools side by side over one price file.
 
 Prints a line a case and writes the JSON that `bench.page` turns into docs/performance.md's table.
-Ends with 1 where an end state is wrong: a fast wrong answer fails the run.
+Ends with 1 where an end state is wrong: a fast wrong answer fails the run. A first word names
+another benchmark (`desk`, `proof`, `reading` …), which takes the other arguments and writes its
+JSON itself.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import argparse
 import json
 import platform
 import resource
+import runpy
 import shutil
 import statistics
 import subprocess
@@ -29,11 +32,19 @@ from bench.truth import differences
 
 CASES = ("first", "same_bytes", "same_rows", "changed_1", "vanished_1", "changed_20")
 _FILES = {"same_bytes": "first"}
+OTHERS = (
+    "at_once", "desk", "latency", "outage", "over_sftp", "proof", "reading", "wire_odata",
+    "wire_sftp", "wire_soap",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Run the cases that the command line asks for."""
+    """Run what the command line asks for."""
+    if sys.argv[1:2] and sys.argv[1] in OTHERS:
+        name = f"bench.{sys.argv.pop(1)}"
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return 0
     args = _arguments()
     folder = Path(args.folder)
     files = make_files(folder, args.rows, (*price_file.VARIANTS, "clean"))
@@ -61,7 +72,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    others = f"other benchmarks, by a first word: {', '.join(OTHERS)}"
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__, epilog=others)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", help="where to write the results")

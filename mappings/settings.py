@@ -36,8 +36,8 @@ class Settings:
     `landing` is an fsspec URL, or a folder's path as text.
     `gateway_url` is where ERPs reach the gateway, None where none does.
     `mappings` are folders with one `<erp>.yaml` per ERP; later folders add to earlier ones.
-    `audit_anchors` are fsspec URLs or folders where the head of the audit's chain is written
-    down; only one outside this machine proves anything against whoever owns it.
+    `audit_anchors` are fsspec URLs, folders or `mailto:` addresses: there the head of the audit's
+    chain is written down; only one outside this machine proves anything against whoever owns it.
     `keep` is class of data → days as text, where an installation keeps it for another time than
     `mappings/retention.py` says.
     """

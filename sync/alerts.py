@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import smtplib
-import ssl
 import urllib.error
 import urllib.request
 from email.message import EmailMessage
@@ -21,10 +20,10 @@ from portal_db import alerts as stored
 from portal_db.alerts import Alert, News
 from sync.connection import resolve
 from sync.context import Context
+from sync.mail import MAIL, send
 
 log = logging.getLogger(__name__)
 
-MAIL = "waybill_mail"
 WEBHOOK = "waybill_alerts"
 _SECONDS = 15.0
 _LONGEST = 2000
@@ -106,29 +105,12 @@ def _told(channel: Connection, news: News) -> bool:
 
 
 def _mail(channel: Connection, news: News) -> None:
-    """`host`, `port`, `login`, `password`; extra `to` (comma-separated), `from`, `tls`."""
-    extra = channel.extra
     message = EmailMessage()
     message["Subject"] = subject(news)
-    message["From"] = extra.get("from", "waybill@localhost")
-    message["To"] = extra.get("to", "")
+    message["To"] = channel.extra.get("to", "")
     message["X-Waybill-Fingerprint"] = " ".join(news.alert.fingerprint.split())[:200]
     message.set_content(text(news))
-    tls = extra.get("tls", "starttls")  # or `none`, `always`
-    context = ssl.create_default_context(cafile=extra.get("ca_file"))
-    port = channel.port or (465 if tls == "always" else 587)
-    if tls == "always":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            channel.host, port, timeout=_SECONDS, context=context
-        )
-    else:
-        server = smtplib.SMTP(channel.host, port, timeout=_SECONDS)
-    with server:
-        if tls == "starttls":
-            server.starttls(context=context)
-        if channel.login:
-            server.login(channel.login, channel.password or "")
-        server.send_message(message)
+    send(channel, message)
 
 
 def _post(channel: Connection, news: News) -> None:

@@ -1,8 +1,8 @@
 """Seal the audit's chain and write its head down where this machine cannot change it.
 
 Each anchor is a file of its own that is never overwritten: its name carries the position and the
-hash, so that even a listing of the folder is a proof. Must not check the chain: whoever proves it
-does not believe the one who wrote it (`review/verifier.py`).
+hash, so that even a listing of the folder is a proof. A mail carries the same file. Must not
+check the chain: whoever proves it does not believe the one who wrote it (`review/verifier.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import EmailMessage
+from smtplib import SMTPException
 
 import fsspec
 
 from mappings.errors import Misconfigured
 from portal_db.audit import Head, head, note_anchor, seal
+from sync.connection import resolve
 from sync.context import Context
+from sync.mail import MAIL, send
+
+MAILTO = "mailto:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Anchored:
 
 def seal_and_anchor(ctx: Context, *, everything: bool = False) -> Anchored:
     """Seal what is new; write the head to every place of `WAYBILL_AUDIT_ANCHORS` if it moved.
+
+    A place is a folder, a URL, or `mailto:` and addresses with commas.
 
     Raises Misconfigured (code `anchor`) where a place cannot be written, after all others were:
     an anchor that is missing is a proof that is missing, so somebody has to know.
@@ -47,8 +55,11 @@ def seal_and_anchor(ctx: Context, *, everything: bool = False) -> Anchored:
         if newest is None or (place, newest.position) in known:
             continue
         try:
-            _write(place, newest)
-        except (OSError, ValueError, ImportError) as error:
+            if place.startswith(MAILTO):
+                _mail(ctx, place.removeprefix(MAILTO), newest)
+            else:
+                _write(place, newest)
+        except (OSError, ValueError, ImportError, SMTPException, Misconfigured) as error:
             faults.append(f"{place} ({type(error).__name__}: {error})")
             continue
         with ctx.connection() as connection:
@@ -58,7 +69,8 @@ def seal_and_anchor(ctx: Context, *, everything: bool = False) -> Anchored:
         raise Misconfigured(
             f"the audit's head could not be written to {'; '.join(faults)}",
             code="anchor",
-            remedy="Make the place writable, or correct WAYBILL_AUDIT_ANCHORS.",
+            remedy="Make the place writable, or correct WAYBILL_AUDIT_ANCHORS (a mail goes through "
+            f"the connection {MAIL}).",
         )
     return Anchored(sealed, newest, tuple(places))
 
@@ -75,15 +87,33 @@ def _write(place: str, anchored: Head) -> None:
     target = f"{str(root).rstrip('/')}/{anchor_name(anchored)}"
     if filesystem.exists(target):
         return
-    text = json.dumps(
-        {
-            "position": anchored.position,
-            "chain_sha256": anchored.chain_sha256.hex(),
-            "sealed_at": anchored.sealed_at.astimezone(UTC).isoformat(),
-            "anchored_at": datetime.now(UTC).isoformat(),
-        },
-        indent=2,
-    )
     # written aside, then moved: a reader never sees half an anchor
-    filesystem.pipe_file(f"{target}.part", text.encode("ascii"))
+    filesystem.pipe_file(f"{target}.part", _text(anchored))
     filesystem.mv(f"{target}.part", target)
+
+
+def _mail(ctx: Context, to: str, anchored: Head) -> None:
+    """The same file, in a mail that nobody here can take back. Sent twice it says the same."""
+    message = EmailMessage()
+    message["Subject"] = f"[waybill] Audit sealed up to line {anchored.position}"
+    message["To"] = to
+    message.set_content(
+        f"The audit's chain ends at line {anchored.position} with the hash\n"
+        f"{anchored.chain_sha256.hex()}\n\n"
+        "Keep this mail: a later audit can be held against the attached file, and whoever changes "
+        "what was sealed cannot change it here.\n"
+    )
+    message.add_attachment(
+        _text(anchored), maintype="application", subtype="json", filename=anchor_name(anchored)
+    )
+    send(resolve(ctx.settings, MAIL), message)
+
+
+def _text(anchored: Head) -> bytes:
+    told = {
+        "position": anchored.position,
+        "chain_sha256": anchored.chain_sha256.hex(),
+        "sealed_at": anchored.sealed_at.astimezone(UTC).isoformat(),
+        "anchored_at": datetime.now(UTC).isoformat(),
+    }
+    return json.dumps(told, indent=2).encode("ascii")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -16,13 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mappings.errors import Misconfigured
+from mappings.private_files import change_connections, make_home
 from mappings.settings import Settings
 from portal_db.audit import head, record, seal
 from review.proof import check_database, read_anchors
 from review.verifier import GENESIS, Anchor, Entry, check_chain, link
 from sync.anchoring import seal_and_anchor
 from sync.context import Context
+from sync.mail import MAIL
 from tests.conftest import fresh_database
+from tests.sync.mailbox import Mailbox
 
 ACTIONS = ("release", "refuse", "discard", "replay")
 
@@ -65,6 +70,44 @@ def test_AUD_1_an_untouched_audit_is_proven_up_to_its_last_anchor(ctx: Context) 
     assert seal_and_anchor(ctx).sealed == 5
     assert check_database(ctx).chain.anchored == 35
     assert seal_and_anchor(ctx).places == (), "a head that did not move is not anchored again"
+
+
+def test_AUD_1_an_anchor_that_was_mailed_finds_a_forged_chain(
+    settings: Settings, database: str
+) -> None:
+    """The auditor keeps the mail; the file in it is an anchor like any other."""
+    mailbox = Mailbox()
+    mailbox.start()
+    make_home(settings)
+    extra = {"from": "w@example.org", "tls": "none"}
+    server = {"conn_type": "smtp", "host": "127.0.0.1", "port": mailbox.port, "extra": extra}
+    change_connections(settings, {MAIL: server})
+    mailed = replace(settings, audit_anchors=("mailto:auditor@example.org",))
+    try:
+        with Context.open(mailed) as ctx:
+            write(ctx, 30)
+            assert seal_and_anchor(ctx).places == mailed.audit_anchors
+            assert seal_and_anchor(ctx).places == (), "mailed once"
+            mailbox.refuse = True
+            write(ctx, 1, start=30)
+            with pytest.raises(Misconfigured, match="451"):
+                seal_and_anchor(ctx)
+            (mail,) = mailbox.mails
+            assert mail["To"] == "auditor@example.org"
+            (file,) = mail.iter_attachments()
+            told = json.loads(file.get_content())
+            anchor = Anchor(told["position"], bytes.fromhex(told["chain_sha256"]), "the mail")
+            assert check_database(ctx, (anchor,)).good
+            with tampering(database) as execute:
+                execute(
+                    "DELETE FROM sync.audit WHERE id IN "
+                    "(SELECT audit_id FROM sync.audit_link WHERE position > 25)"
+                )
+                execute("DELETE FROM sync.audit_link WHERE position > 25")
+            found = check_database(ctx, (anchor,)).chain.findings
+            assert {f.code for f in found} == {"cut"}
+    finally:
+        mailbox.stop()
 
 
 def test_AUD_1_nobody_changes_a_line_through_the_front_door(ctx: Context, database: str) -> None:

@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
 import pytest
-from aiosmtpd.smtp import SMTP
 
 from mappings.private_files import change_connections, make_home
 from mappings.settings import Settings
 from portal_db.alerts import Alert
 from sync import alerts
 from sync.context import Context
+from sync.mail import MAIL
+from tests.sync.mailbox import Mailbox
 
 ALERT = Alert(
     "task_failed/acme/prices", "task", "sign-in refused (401)", "acme", "prices",
     remedy='Update the password of connection "acme", then retry.',
 )  # fmt: skip
-
-
-class Mailbox:
-    """A mail server on loopback."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.refuse = False
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def start(self) -> None:
-        listening = self._loop.create_server(lambda: SMTP(self, loop=self._loop), "127.0.0.1", 0)
-        self._server = self._loop.run_until_complete(listening)
-        self.port = int(self._server.sockets[0].getsockname()[1])
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
-        if self.refuse:
-            return "451 not now"
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
 
 
 class Hook:
@@ -108,7 +77,7 @@ def connect(settings: Settings, mailbox: Mailbox | None = None, hook: Hook | Non
         change_connections(
             settings,
             {
-                alerts.MAIL: {
+                MAIL: {
                     "conn_type": "smtp", "host": "127.0.0.1", "port": mailbox.port, "extra": extra,
                 }
             },
