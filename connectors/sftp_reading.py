@@ -79,6 +79,8 @@ def blocks(
             left = BLOCK_BYTES if end is None or end <= at else end - at
             block = file.read(min(BLOCK_BYTES, left))
             if not block:
+                if manner.sized and listed is not None and at < listed:
+                    file.size()  # a connection that broke reads as an end: this says that it broke
                 break
             at += len(block)
             yield block

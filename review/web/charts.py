@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 _SPARK = (98, 24)
 _CHART = (640, 180)
-_LEFT, _BOTTOM = 44, 22
+_LEFT, _BOTTOM, _DOT = 44, 22, 4
 
 
 def sparkline(values: Sequence[float], title: str, *, labels: Sequence[str] = ()) -> Markup:
@@ -60,7 +60,7 @@ def line(
     width, height = _CHART
     known = [value for _, values in series for value in values if value is not None]
     top = _round_up(max([*known, 0]))
-    step = (width - _LEFT) / max(1, len(labels) - 1)
+    step = (width - _LEFT - _DOT) / max(1, len(labels) - 1)
     parts = [_scale(top, unit)]
     for place, (name, values) in enumerate(series):
         path, open_ = [], False

@@ -18,9 +18,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
 from mappings.private_files import make_home
+from portal_db.audit import record
 from review.web.accounts import set_account
 from review.web.app import make_app
 from review.web.own_gate import ROUTES, OwnGate
+from sync.anchoring import seal_and_anchor
 from tests.sync.conftest import world
 from tests.sync.far_side import dealer, dealers, page_feed
 from tests.sync.world import World
@@ -45,6 +47,9 @@ def address(world: World) -> Iterator[str]:
         world.sync("forge", "customers")
     _kept(world)
     make_home(world.settings)
+    with world.ctx.connection() as connection, connection.transaction():
+        record(connection, "olga", "release", "run 1", {"reason": "the ERP confirmed it"})
+    seal_and_anchor(world.ctx, everything=True)
     set_account(world.settings, "aylin", "auditor", PASSWORD)
     app = make_app(world.settings, OwnGate(world.settings), more=ROUTES)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
@@ -175,7 +180,8 @@ def _prove(walk: Walk) -> None:
     for thread in threading.enumerate():
         if thread.name == "audit-pack":
             thread.join(120)
-    page.reload()
+    page.wait_for_load_state()
+    page.goto(page.url)
     walk.look("export")
     with page.expect_download() as download:
         page.get_by_role("rowheader").get_by_role("link").first.click()

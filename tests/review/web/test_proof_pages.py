@@ -16,6 +16,7 @@ from review.spreadsheet import cell
 from review.veil import Veil
 from review.web.app import make_app
 from review.web.explained import marked
+from sync.anchoring import seal_and_anchor
 from tests.review.web.browser import Browser, StandInGate
 from tests.sync.conftest import world
 from tests.sync.far_side import dealer, dealers, page_feed
@@ -112,6 +113,8 @@ def test_DLQ_11_an_auditor_sees_people_masked_an_operator_does_not(
 def test_AUD_1_a_changed_line_shows_on_the_page(desk: tuple[World, Browser, Browser]) -> None:
     world, auditor, _ = desk
     auditor.see("/audit")
+    assert "Nothing is sealed yet" in auditor.post("/audit/verify").text
+    seal_and_anchor(world.ctx, everything=True)
     answer = auditor.post("/audit/verify")
     assert "Untouched" in answer.text
     world.admin.execute("ALTER TABLE sync.audit DISABLE TRIGGER ALL")
