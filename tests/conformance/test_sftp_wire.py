@@ -12,6 +12,7 @@ import pytest
 
 from connectors.sftp import SftpConnector
 from connectors.sftp_client import Channel, RemoteFile
+from connectors.sftp_entries import Entry
 from connectors.sftp_reading import Manner, blocks
 from connectors.sftp_session import open_session
 from mappings.connection import Connection
@@ -93,6 +94,12 @@ def test_SFTP_5_no_more_than_a_window_is_asked_ahead(server: Folder) -> None:
 
             file.prefetch = prefetch  # type: ignore[method-assign]
             return file
+
+        def listing(self, folder: bytes, names: str | None) -> Iterator[Entry]:
+            return session.sftp.listing(folder, names)
+
+        def close(self) -> None:
+            session.sftp.close()
 
     until = time.monotonic() + 60
     window = Manner(window=600_000)
