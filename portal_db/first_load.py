@@ -59,19 +59,33 @@ def complete_columns(staging: Staging, part: Part, *, batch_id: int, observed_at
 
 
 def add_key(staging: Staging, part: Part) -> bool:
-    """Sort it once for its primary key; False where a key comes twice."""
+    """Sort it once for its primary key; False where a key comes twice.
+
+    As a unique index, beside which others can be built; `name_key` makes it the primary key.
+    """
     keys = sql.SQL(", ").join(sql.Identifier(name) for name in ("erp", *part.key))
     try:
         staging.connection.execute(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(
-                sql.SQL(staging.table(part.name)),
-                sql.Identifier(f"{part.name}_{staging.erp}_pkey"),
-                keys,
+            sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(
+                _key_name(staging, part), sql.SQL(staging.table(part.name)), keys
             )
         )
     except UniqueViolation:
         return False
     return True
+
+
+def name_key(staging: Staging, part: Part) -> None:
+    """The sorted key becomes the primary key: at once, since its columns are never NULL."""
+    staging.connection.execute(
+        sql.SQL("ALTER TABLE {} ADD PRIMARY KEY USING INDEX {}").format(
+            sql.SQL(staging.table(part.name)), _key_name(staging, part)
+        )
+    )
+
+
+def _key_name(staging: Staging, part: Part) -> sql.Identifier:
+    return sql.Identifier(f"{part.name}_{staging.erp}_pkey")
 
 
 def attach(staging: Staging, part: Part) -> None:

@@ -247,6 +247,7 @@ class Run:
             yield
             with job.timed("key"):
                 indexes.result()
+                first_load.name_key(staging, part)
 
     def _compare(self, staging: Staging, settling: Settling, complete: dict[str, bool]) -> None:
         """The delta of every part, roots before their children."""
