@@ -13,8 +13,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context, task
 
-from dags import pages
-from dags.retries import ByErrorClass
+from dags import alarms, pages
+from dags.house import EVERY_MINUTE
 from mappings.messages import KINDS
 from mappings.reading import MappingSet, read_mappings
 from mappings.settings import Settings
@@ -36,13 +36,7 @@ def delivery_dag(erp: ErpMapping) -> DAG:
         schedule=CronTriggerTimetable("* * * * *", timezone="UTC", run_immediately=timedelta(0)),
         catchup=False,
         max_active_runs=1,
-        default_args={
-            "owner": erp.owner,
-            "retries": 1,
-            "retry_delay": timedelta(seconds=15),
-            "retry_policy": ByErrorClass(),
-            "execution_timeout": timedelta(minutes=30),
-        },
+        default_args={"owner": erp.owner, **EVERY_MINUTE},
         tags=[erp.erp, "deliveries"],
         doc_md=pages.delivery_page(erp),
     ) as dag:
@@ -70,6 +64,7 @@ def deliver(erp: str) -> dict[str, int]:
         report = deliver_due(context, erp=erp, limit=LIMIT, threads=THREADS)
     for name, why in report.left_alone.items():
         log.warning("%s: %s", name, why)
+    alarms.all_well(pages.delivery_dag_id(erp))
     return dict(report.outcomes)
 
 

@@ -28,7 +28,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags import alarms, pages
-from dags.retries import LONGEST_DELAY, RETRIES, RETRY_DELAY, ByErrorClass
+from dags.house import PATIENT
 from mappings.errors import Misconfigured, NotNow
 from mappings.feeds import FEEDS
 from mappings.reading import MappingSet, read_mappings
@@ -37,15 +37,6 @@ from mappings.spec import ErpMapping
 from mappings.trust import sweep_schedule
 
 log = logging.getLogger(__name__)
-
-_PATIENT: dict[str, Any] = {
-    "retries": RETRIES,
-    "retry_delay": RETRY_DELAY,
-    "retry_exponential_backoff": 2.0,
-    "max_retry_delay": LONGEST_DELAY,
-    "retry_policy": ByErrorClass(),
-    "on_failure_callback": alarms.task_failed,
-}
 
 
 def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
@@ -61,7 +52,7 @@ def inbound_dag(erp: ErpMapping, feed_name: str) -> DAG:
         ),
         catchup=False,
         max_active_runs=1,
-        default_args={"owner": erp.owner, **_PATIENT},
+        default_args={"owner": erp.owner, **PATIENT},
         tags=pages.tags(erp.erp, feed_name, mapping),
         doc_md=pages.feed_page(erp, feed_name),
         deadline=alarms.deadline(pages.dag_id(erp.erp, feed_name), feed),
@@ -80,7 +71,7 @@ def sweep_dag(erp: ErpMapping, feed_name: str, cron: str) -> DAG:
         schedule=CronTriggerTimetable(cron, timezone=erp.time_zone, run_immediately=timedelta(0)),
         catchup=False,
         max_active_runs=1,
-        default_args={"owner": erp.owner, **_PATIENT},
+        default_args={"owner": erp.owner, **PATIENT},
         tags=[*pages.tags(erp.erp, feed_name, erp.feeds[feed_name]), "sweep"],
         doc_md=pages.sweep_page(erp, feed_name),
     ) as dag:
