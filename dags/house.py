@@ -61,5 +61,5 @@ def house_dag(
             return found
 
         done.__doc__ = work.__doc__
-        task(done, task_id=work.__name__)()
+        task(task_id=work.__name__)(done)()
     return dag
