@@ -153,7 +153,7 @@ def _chart(days: Mapping[date, Counter[str]]) -> str:
     if not days:
         return '<p class="none">No check was evaluated.</p>'
     shares = [
-        (day, n["failed"] / n["evaluated"] if n["evaluated"] else 0.0)
+        (day, float(n["failed"]) / float(n["evaluated"]) if n["evaluated"] else 0.0)
         for day, n in sorted(days.items())
     ]
     top = max((share for _, share in shares), default=0.0) or 1.0
