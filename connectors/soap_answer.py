@@ -1,19 +1,23 @@
 """One SOAP answer looked through while it streams in: is it whole, and what does it say of itself?
 
 Counts records and picks out the next token, the declared count, the business error and the
-largest cursor, holding no record. Must not keep bytes and must not read values.
+largest cursor, holding no record. Must not keep bytes, but those of an
+answer with references till its end, and must not read values.
 """
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from connectors.formats.xml_feed import ENCODING_ERRORS, RecordFeed
+from connectors.formats.xml_feed import ENCODING_ERRORS, DoctypeError, RecordFeed
 from connectors.formats.xml_paths import Segment, namespaces_of, record_path, segments
+from connectors.formats.xml_references import has_references, in_place
 from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch
+from mappings.errors import BatchRefused
 
 if TYPE_CHECKING:
     from mappings.sources import SoapSource
@@ -56,11 +60,13 @@ class Answer:
 class Scan:
     """Feed it the bytes as they come, then `close` it.
 
-    Raises NotWholeError, EncodingError, DoctypeError.
+    Raises NotWholeError, EncodingError, DoctypeError; BatchRefused (`too_large`, `reference`)
+    where the answer holds references, which is then kept till its end.
     """
 
     def __init__(self, source: SoapSource) -> None:
         self.answer = Answer()
+        self._kept = bytearray() if has_references(source) else None
         prefixes = namespaces_of(source)
         self._record = record_path(source)
         above = self._record[:_ANSWER_DEPTH]
@@ -88,6 +94,12 @@ class Scan:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
+        if self._kept is not None:
+            self._kept += data
+            return
+        self._scan(data)
+
+    def _scan(self, data: bytes) -> None:
         try:
             for found in self._feed.feed(data):
                 self._look(found)
@@ -96,6 +108,8 @@ class Scan:
 
     def close(self) -> Answer:
         """What was found, once all bytes were fed."""
+        if self._kept is not None:
+            self._scan(_placed(self._kept))
         try:
             for found in (*self._feed.rest(), *self._feed.close()):
                 self._look(found)
@@ -144,7 +158,7 @@ class Scan:
     def _count(self, record: etree._Element) -> None:
         self.answer.records += 1
         self.answer.children.update(str(child.tag) for child in record)
-        if not len(record) and record.get("href", "").startswith("#"):
+        if self._kept is None and not len(record) and record.get("href", "").startswith("#"):
             self.answer.references = True
         if self._cursor:
             found = record.find(self._cursor_path)
@@ -160,6 +174,20 @@ class Scan:
     def _move(self, text: str | None) -> None:
         if text and (self.answer.cursor is None or later(text, self.answer.cursor)):
             self.answer.cursor = text
+
+
+def _placed(data: bytearray) -> bytes:
+    try:
+        return in_place(io.BytesIO(data)).read()
+    except BatchRefused as error:
+        match error.code:
+            case "truncated" | "malformed":
+                raise NotWholeError(str(error)) from None
+            case "encoding":
+                raise EncodingError(str(error)) from None
+            case "doctype":
+                raise DoctypeError from None
+        raise
 
 
 def _broken(error: etree.XMLSyntaxError) -> NotWholeError | EncodingError:

@@ -216,6 +216,8 @@ class Service:
                 code="encoding",
                 remedy="Ask the ERP's owner to declare the encoding it writes.",
             ) from None
+        except BatchRefused as error:
+            raise error.located(self._erp, None) from None
         except DoctypeError:
             raise BatchRefused(
                 f"{operation}: the answer carries a DOCTYPE, which is never read",

@@ -46,12 +46,11 @@ class Walk:
         """
         if answer.references:
             raise SourceChanged(
-                f"{self.operation}: the records are references to other elements (multiRef), "
-                "which are not read",
+                f"{self.operation}: the records are references to other elements (multiRef)",
                 erp=self._erp,
                 code="multiref",
-                remedy="Ask the ERP's owner to send records in their place (Axis: "
-                "`sendMultiRefs` false), or for a document/literal service.",
+                remedy="Write `references: true` in the source, or have the ERP send records in "
+                "their place (Axis: `sendMultiRefs` false).",
             )
         self.pages += 1
         self.records += answer.records

@@ -115,7 +115,12 @@ def verify(
             proof = check_database(context, given)
         findings = proof.chain.findings
         lines = [*describe_chain(proof.chain), f"not sealed yet: {proof.unsealed}"]
-        lines.append("NOT PROVEN" if findings else "proven")
+        if findings:
+            lines.append("NOT PROVEN")
+        elif proof.chain.entries:
+            lines.append("proven")
+        else:
+            lines.append("nothing is sealed yet, so nothing is proven; `waybill audit seal` seals")
     if as_json:
         click.echo(to_json({"good": not findings, "findings": [f._asdict() for f in findings]}))
     else:

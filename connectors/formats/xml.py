@@ -14,7 +14,7 @@ from lxml import etree
 
 from connectors.formats.mime import envelope_of
 from connectors.formats.raw import LIST_SEPARATOR, RawChunk
-from connectors.formats.xml_feed import ENCODING_ERRORS, DoctypeError, RecordFeed
+from connectors.formats.xml_feed import DoctypeError, RecordFeed
 from connectors.formats.xml_paths import (
     Node,
     Slot,
@@ -23,9 +23,9 @@ from connectors.formats.xml_paths import (
     record_path,
 )
 from connectors.formats.xml_place import locate
-from connectors.formats.xml_refused import doctype, endless, refused
+from connectors.formats.xml_references import has_references, in_place
+from connectors.formats.xml_refused import cut, doctype, endless, is_cut, refused
 from connectors.formats.xml_stretch import SKIP, XSI_NIL, Stretch, Wanted
-from mappings.errors import BatchRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,21 +39,20 @@ _CHUNK: Final = 20_000
 RECORD_BYTES: Final = 64 * 1024 * 1024
 """No record, and nothing between two records, may be longer than this."""
 
-_CUT_ERRORS: Final = frozenset({4, 77})
-"""libxml2: document empty, tag not finished. Other errors at the very end of a page are a cut too,
-unless the page ends as a whole one does."""
-
 
 def read(content: BinaryIO, plan: ReadPlan, page: int, first: dict[str, int]) -> Iterator[RawChunk]:
     """The page's records, root part first, each chunk followed by its children.
 
     Raises BatchRefused: `truncated`, `encoding`, `malformed` (with line and column), `doctype`,
-    `too_large`; Misconfigured for a path with an undeclared prefix.
+    `too_large`, `reference`; Misconfigured for a path with an undeclared prefix.
     """
     rows = _Rows(plan, page, first)
+    envelope = envelope_of(content)
+    if has_references(plan.source):
+        envelope = in_place(envelope)
     feed = RecordFeed(record_path(plan.source), wanted=rows.wanted, asked=rows.asked)
     try:
-        for found in _records(envelope_of(content), feed):
+        for found in _records(envelope, feed):
             rows.add(found)
             if rows.full:
                 yield from rows.chunks()
@@ -279,11 +278,6 @@ def _ended(feed: RecordFeed, tail: bytes) -> Iterator[etree._Element]:
     try:
         yield from feed.close()
     except etree.XMLSyntaxError as error:
-        cut = error.code in _CUT_ERRORS or not tail.rstrip().endswith(b">")
-        if error.code in ENCODING_ERRORS or not cut:
+        if not is_cut(error, tail):
             raise
-        raise BatchRefused(
-            f"the XML ends in the middle: {error.msg}",
-            code="truncated",
-            remedy="Pull the page again.",
-        ) from None
+        raise cut(error) from None

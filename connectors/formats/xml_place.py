@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, Final
 from xml.parsers import expat
 
-from connectors.formats.mime import Envelope
+from connectors.formats.mime import Envelope, envelope_of
 from connectors.formats.xml_paths import Segment, namespaces_of, record_path, segments
+from connectors.formats.xml_references import has_references, id_of, target_of
 from mappings.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -18,14 +19,21 @@ _FEED: Final = 64 * 1024
 def locate(content: BinaryIO, plan: ReadPlan, part: str, number: int) -> tuple[int, int]:
     """Byte range [start, end) of the `number`-th record (1 = first in this page) of `part`.
 
-    Raises LookupError where the page has no such record, KeyError for a part outside the plan,
-    Misconfigured (`evidence`) where its encoding is one that only the reader knows.
+    Where the record is a reference: of what it refers to. Raises LookupError where the page has
+    no such record, KeyError for a part outside the plan, Misconfigured (`evidence`) where its
+    encoding is one that only the reader knows.
     """
     path = record_path(plan.source)
     if part != plan.part:
         records = {child.part: child.records for child in plan.children}[part]
         path += segments(records, namespaces_of(plan.source))
     search = _Search(path, number)
+    if has_references(plan.source):
+        begin = content.tell()
+        named = target_of(envelope_of(content), path, number)
+        content.seek(begin)
+        if named is not None:
+            search = _Named(named)
     size = 0
     envelope = Envelope(content)
     while search.end is None and (data := envelope.read(_FEED)):
@@ -67,7 +75,8 @@ class _Search:
         if self.closing and self.end is None:
             self.end = self._parser.CurrentByteIndex
 
-    def _opened(self, tag: str, _: object) -> None:
+    def _opened(self, tag: str, attributes: dict[str, str]) -> None:
+        del attributes
         self._ended()
         depth = self._depth
         self._depth += 1
@@ -88,3 +97,27 @@ class _Search:
 
     def _other(self, _: str) -> None:
         self._ended()
+
+
+class _Named(_Search):
+    """Finds the one element with an id, wherever it stands."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__((), 0)
+        self._name = name
+        self._at = -1
+
+    def _opened(self, tag: str, attributes: dict[str, str]) -> None:
+        del tag
+        self._ended()
+        self._depth += 1
+        if self.start is None and id_of(attributes) == self._name:
+            self.start = self._parser.CurrentByteIndex
+            self._at = self._depth
+
+    def _closed(self, _: str) -> None:
+        self._ended()
+        if self._depth == self._at:
+            self.closing = True
+            self._at = -1
+        self._depth -= 1

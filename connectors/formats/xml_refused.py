@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from connectors.formats.xml_feed import ENCODING_ERRORS
 from mappings.errors import BatchRefused
 
 if TYPE_CHECKING:
     from lxml import etree
+
+
+_CUT_ERRORS: Final = frozenset({4, 77})
+"""libxml2: document empty, tag not finished. Other errors at the very end of a page are a cut too,
+unless the page ends as a whole one does."""
+
+
+def is_cut(error: etree.XMLSyntaxError, tail: bytes) -> bool:
+    """Whether the page's end is missing. `tail`: its last bytes, to tell a cut from a fault."""
+    ends = error.code in _CUT_ERRORS or not tail.rstrip().endswith(b">")
+    return ends and error.code not in ENCODING_ERRORS
+
+
+def cut(error: etree.XMLSyntaxError) -> BatchRefused:
+    """The page's end is missing."""
+    return BatchRefused(
+        f"the XML ends in the middle: {error.msg}",
+        code="truncated",
+        remedy="Pull the page again.",
+    )
 
 
 def endless(size: int) -> BatchRefused:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mappings.sources.base import Strict
 from mappings.sources.sftp import CsvFormat, XmlFormat
@@ -51,6 +51,11 @@ class SoapSource(Strict):
         default=None,
         description="the records are a text inside that element (escaped or CDATA): its form",
     )
+    references: bool = Field(
+        default=False,
+        description="elements of the answer point at others by `href` or `ref` (rpc/encoded with "
+        "multiRef, as Axis 1 writes); paths read as if each stood in its place",
+    )
     namespaces: dict[str, str] = Field(
         default_factory=dict, description="prefix to URI, for paths that use a prefix"
     )
@@ -78,3 +83,10 @@ class SoapSource(Strict):
         default=None, description="answer element with that error's text"
     )
     error_ok: tuple[str, ...] = Field(default=(), description="codes of `error` that mean success")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SoapSource:
+        if self.references and self.payload is not None:
+            message = "`references` and `payload` exclude each other: a text holds no element"
+            raise ValueError(message)
+        return self

@@ -24,6 +24,8 @@ class Habits:
     """How many sessions one account may have open at once."""
     version: Literal["1.1", "1.2"] = "1.1"
     style: Literal["document", "rpc"] = "document"
+    references: bool = False
+    """Whatever has children is written behind the answer and referred to (Axis 1: multiRef)."""
     any_request: bool = False
     """Requests take what they take by xsd:any."""
     answer: Literal["plain", "cdata", "escaped", "mtom"] = "plain"

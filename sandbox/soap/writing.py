@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from lxml import etree
+
 from sandbox.soap.habits import Habits
 from sandbox.soap.security import WSSE
 
 _XOP = "http://www.w3.org/2004/08/xop/include"
 _BOUNDARY = "uuid-practice-0001"
+_LISTS = 2
+"""Depth of a list below the answer by rpc: answer, result, list."""
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="{envelope}" '
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
@@ -73,6 +77,8 @@ class Writing:
             closed = f"</RESULT></r:{name}Response>"
         head = f"{self._head}<soap:Header>{header}</soap:Header><soap:Body>{opened}"
         text = "".join((head, *inside, f"{closed}</soap:Body></soap:Envelope>"))
+        if self._habits.references:
+            text = _apart(text)
         if self._habits.answer == "mtom":
             return self._multipart(text.encode(), attached)
         return Reply(200, text.encode(), self._habits.media_type)
@@ -113,3 +119,22 @@ class Writing:
             f'start="<root@practice>"; start-info="{kind}"'
         )
         return Reply(200, b"".join((*lines, b"--%b--\r\n" % _BOUNDARY.encode())), media_type)
+
+
+def _apart(text: str) -> str:
+    """The records, and what has children in them, behind the answer; an `href` in their place."""
+    root = etree.fromstring(text.encode())
+    body = root[-1]
+    answer = body[0]
+    inner = [one for one in answer.iter() if len(one) and _depth(one, answer) > _LISTS]
+    for number, one in enumerate(reversed(inner)):  # the innermost first
+        moved = etree.SubElement(body, "multiRef", {"id": f"id{number}"})
+        moved.text = one.text
+        moved.extend(list(one))
+        one.text = None
+        one.set("href", f"#id{number}")
+    return etree.tostring(root, encoding="unicode")
+
+
+def _depth(one: etree._Element, top: etree._Element) -> int:
+    return next(n for n, above in enumerate((one, *one.iterancestors())) if above is top)

@@ -208,8 +208,38 @@ def test_rpc_encoded_is_spoken(data: Dataset) -> None:
     assert keys(content) == sent(data)
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_records_behind_references_are_read_as_if_they_stood_there(
+    data: Dataset, version: str
+) -> None:
+    """Axis 1: every record is empty and points behind the answer."""
+    source = prices(
+        request={"MAXROWS": "50", "NEXT": ""},
+        page={"request": "NEXT", "response": "RESULT/NEXT"},
+        records="RESULT/CONDITIONS/item",
+        count="RESULT/TOTALCOUNT",
+        error="RESULT/RETURN/TYPE",
+        references=True,
+    )
+    habits: dict[str, Any] = {"style": "rpc", "references": True, "version": version}
+    with serving(data, **habits) as erp, connector_of(erp) as connector:
+        pages, _, end = read(connector, source)
+    assert [page.records for page in pages] == [50, 50, 20]
+    assert end.complete
+    assert b"multiRef" in bodies(pages)[0], "the bytes are landed as they came"
+    found = [row["KNUMH"] for body in bodies(pages) for row in rows(body, source, "KNUMH")]
+    assert [key.encode() for key in found if key] == sent(data)
+    place = slice(
+        *locate(io.BytesIO(bodies(pages)[1]), ReadPlan("price", source, ("KNUMH",)), "price", 3)
+    )
+    evidence = bodies(pages)[1][place]
+    assert evidence.startswith(b"<multiRef")
+    assert evidence.endswith(b"</multiRef>")
+    assert keys(evidence) == sent(data)[52:53]
+
+
 def test_records_that_are_references_are_refused_by_name() -> None:
-    """Axis 1 with multiRef: every record is empty and points behind the answer."""
+    """The mapping does not say so: no page of empty records."""
     items = "".join(f'<item href="#id{n}"/>' for n in range(3))
     refs = "".join(f'<multiRef id="id{n}"><KNUMH>{n}</KNUMH></multiRef>' for n in range(3))
     answer = (
@@ -218,7 +248,7 @@ def test_records_that_are_references_are_refused_by_name() -> None:
     )
     scan = Scan(prices())
     scan.feed(answer.encode())
-    with pytest.raises(SourceChanged, match="sendMultiRefs") as told:
+    with pytest.raises(SourceChanged, match="references: true") as told:
         Walk(prices(), "anvil", None).add(scan.close())
     assert told.value.code == "multiref"
 

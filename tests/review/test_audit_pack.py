@@ -194,3 +194,15 @@ def test_a_period_without_anything_is_a_pack_all_the_same(ctx: Context, tmp_path
     assert report.chain.findings == []
     with zipfile.ZipFile(made.path) as archive:
         assert json.loads(archive.read(MANIFEST))["rows"]["runs"] == 0
+
+
+def test_a_period_in_which_nothing_failed_is_a_pack_all_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    world.map("forge", {"customers": page_feed("customers")})
+    world.forge.put("dealer", dealers(*range(3)))
+    world.run("forge", "customers")
+    made = export(world.ctx, SINCE, UNTIL, tmp_path / "good.zip", actor="auditor")
+    assert {row["failed"] for row in table(made, "pass_rates.csv")} == {"0"}
+    with zipfile.ZipFile(made.path) as archive:
+        assert b"<rect" in archive.read("report.html")

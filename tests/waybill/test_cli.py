@@ -65,6 +65,12 @@ def test_sync_then_look(anvil: Any, waybill: Run) -> None:
     assert ages["customers"] is not None
     assert ages["prices"] is None
 
+    code, out, _ = waybill("audit", "verify")
+    assert (code, "nothing is sealed yet" in out, "proven\n" in out) == (0, True, False)
+    waybill("audit", "seal")
+    code, out, _ = waybill("audit", "verify")
+    assert (code, out.splitlines()[-1]) == (0, "proven")
+
 
 @pytest.mark.slow
 def test_explain_leads_from_a_value_to_the_bytes_that_the_erp_sent(
