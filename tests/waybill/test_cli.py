@@ -67,6 +67,7 @@ def test_sync_then_look(anvil: Any, waybill: Run) -> None:
 
     code, out, _ = waybill("audit", "verify")
     assert (code, "nothing is sealed yet" in out, "proven\n" in out) == (0, True, False)
+    waybill("audit", "list")  # which is on record itself
     waybill("audit", "seal")
     code, out, _ = waybill("audit", "verify")
     assert (code, out.splitlines()[-1]) == (0, "proven")
