@@ -10,7 +10,8 @@ MAKEFLAGS += --no-builtin-rules
 UV_VERSION := 0.13.8
 UV := .uv/bin/uv
 BIN := .venv/bin
-WORKERS ?= 2
+# one more than cores: a worker often waits for a server or another process
+WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 7 ? n + 1 : 8 )))
 
 .PHONY: help setup demo bench test conformance chaos check format licences clean
 help: ## this list

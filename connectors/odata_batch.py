@@ -19,12 +19,15 @@ LARGEST: Final = 100
 
 _SUCCESS: Final = range(200, 300)
 _FAILED_DEPENDENCY: Final = 424
-_EXACT: Final = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+EXACT: Final = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request inside a $batch; `url` relative to the service root, `body` a JSON value."""
+    """One request inside a $batch; `url` relative to the service root, `body` a JSON value.
+
+    `after`: the id of the operation whose entity `url` begins with (`$1/OrderLines`).
+    """
 
     id: str
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -32,6 +35,7 @@ class Operation:
     body: object = None
     group: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,12 @@ class Result:
 
 def request_body(operations: Sequence[Operation]) -> bytes:
     """The $batch request. ValueError: none, too many, an id twice, a group torn apart."""
+    must_be_sound(operations)
+    return msgspec.json.encode({"requests": [_written(one) for one in operations]})
+
+
+def must_be_sound(operations: Sequence[Operation]) -> None:
+    """ValueError: none, too many, an id twice, a group torn apart."""
     ids = [one.id for one in operations]
     if not 0 < len(operations) <= LARGEST:
         message = f"a $batch holds 1 to {LARGEST} operations, not {len(operations)}"
@@ -63,7 +73,6 @@ def request_body(operations: Sequence[Operation]) -> bytes:
     if len(set(runs)) < len(runs):
         message = "the operations of a group must stand together"
         raise ValueError(message)
-    return msgspec.json.encode({"requests": [_written(one) for one in operations]})
 
 
 def results(operations: Sequence[Operation], content: bytes, what: str) -> list[Result]:
@@ -72,16 +81,26 @@ def results(operations: Sequence[Operation], content: bytes, what: str) -> list[
     Raises Uncertain where the answer does not tell of each: some may have happened.
     """
     try:
-        answers = _EXACT.decode(content)["responses"]
+        answers = EXACT.decode(content)["responses"]
         by_id = {str(one["id"]): one for one in answers}
         found = [
             Result(one.id, int(by_id[one.id]["status"]), by_id[one.id].get("body"))
             for one in operations
         ]
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        raise Uncertain(
-            f"{what}: the answer does not tell what became of each operation", code="batch"
-        ) from None
+        raise untold(what) from None
+    return with_victims(operations, found)
+
+
+def untold(what: str) -> Uncertain:
+    """An answer that leaves an operation out: it may have happened."""
+    return Uncertain(
+        f"{what}: the answer does not tell what became of each operation", code="batch"
+    )
+
+
+def with_victims(operations: Sequence[Operation], found: Sequence[Result]) -> list[Result]:
+    """The same results, those marked that were right in a group that was rolled back."""
     failed = {
         one.group
         for one, result in zip(operations, found, strict=True)
@@ -104,6 +123,8 @@ def _written(one: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {"id": one.id, "method": one.method, "url": one.url}
     if one.group is not None:
         found["atomicityGroup"] = one.group
+    if one.after is not None:
+        found["dependsOn"] = [one.after]
     headers = dict(one.headers)
     if one.body is not None:
         headers.setdefault("Content-Type", "application/json")

@@ -19,6 +19,7 @@ import msgspec
 from connectors import http_answers
 from connectors.budget import UNLIMITED, Budget
 from connectors.http_session import Limits, Session
+from connectors.odata_document import document_operations, error_of, nested, read_results, written
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, kept_headers, object_texts, objects_at
 from mappings.connection import Connection
@@ -84,6 +85,8 @@ class ODataSender:
             body[key.field] = message.reference
         if key is not None and key.header:
             headers[key.header] = message.reference
+        if message.lines and target.lines_by != "nested":
+            return self._send_batch(message, body, headers)
         if message.lines:
             body[message.lines_path] = [nested(line) for line in message.lines]
         url = self._session.url(quote(target.entity, safe="()='/,$."))
@@ -96,6 +99,53 @@ class ODataSender:
         if not made:
             raise self._unclear(True, f"{target.entity}: an answer without what was made", "answer")
         return self._receipt(made[0], again=answer.status_code == httpx.codes.OK)
+
+    def _send_batch(
+        self, message: Message, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Receipt:
+        """The document and its lines as one transaction of a $batch."""
+        entity = self._target.entity
+        what = f"$batch of {entity}"
+        lines = [nested(line) for line in message.lines]
+        operations = document_operations(entity, body, message.lines_path, lines, headers)
+        try:
+            media_type, content = written(operations, self._target.lines_by)
+        except ValueError as error:
+            raise Misconfigured(
+                f"{what}: {error}",
+                erp=self._erp,
+                code="batch_size",
+                remedy="Split the document, or write `lines_by: nested` where the ERP takes it.",
+            ) from None
+        outer = {**headers, "Content-Type": media_type}
+        if self._target.lines_by == "batch_multipart":
+            outer["Accept"] = "multipart/mixed"
+        answer = self._call("POST", self._session.url("$batch"), outer, content, sending=True)
+        if not answer.is_success:
+            return self._refused(answer, message.reference)
+        if http_answers.is_html(answer, answer.content):
+            raise self._unclear(True, f"{what}: an HTML page ({answer.status_code})", "html")
+        try:
+            found = read_results(operations, answer, what)
+        except Uncertain as error:
+            raise error.located(self._erp, None) from None
+        bad = next((one for one in found if not one.is_done and not one.rolled_back), None)
+        if bad is not None:
+            return self._refused_as(bad.status, error_of(bad.body), message.reference)
+        made = [one.body if isinstance(one.body, dict) else {} for one in found]
+        return Receipt(
+            object_texts(made[0], without=self._target.answer_lines),
+            tuple(object_texts(one) for one in made[1:]),
+        )
+
+    def _refused_as(self, status: int, told: tuple[str | None, str], reference: str) -> Receipt:
+        """As `_refused`, of one operation inside a $batch: its group was rolled back."""
+        code, says = told
+        if code is not None and (code in self._target.exists or str(status) in self._target.exists):
+            return self._there_already(reference)
+        if status in _UNDERSTOOD_NO and code is not None:
+            raise Refused(self._clean(says or code), erp=self._erp, code=code.lower())
+        raise self._unclear(True, f"{self._target.entity}: HTTP {status} in a $batch", "server")
 
     def find(self, reference: str) -> Receipt | None:
         """See `connectors.protocol.Sender`."""
@@ -186,7 +236,7 @@ class ODataSender:
     def _refused(self, answer: httpx.Response, reference: str) -> Receipt:
         """A success where it is there already; else the error that the status stands for."""
         status = answer.status_code
-        code, says = self._error(answer)
+        code, says = _error(answer)
         if code is not None and (code in self._target.exists or str(status) in self._target.exists):
             return self._there_already(reference)
         problem = self._problem(answer)
@@ -237,19 +287,6 @@ class ODataSender:
             found.located(self._erp, None)
         return found
 
-    def _error(self, answer: httpx.Response) -> tuple[str | None, str]:
-        """(code, message) of an OData error body; (None, '') where it is none."""
-        try:
-            body = msgspec.json.decode(answer.content)
-        except msgspec.DecodeError:
-            return None, ""
-        error = body.get("error") if isinstance(body, dict) else None
-        if not isinstance(error, dict) or not error.get("code"):
-            return None, ""
-        message = error.get("message")
-        says = message.get("value") if isinstance(message, dict) else message
-        return str(error["code"]), str(says or "")
-
     def _said(self, answer: httpx.Response) -> str:
         return self._clean(http_answers.said_in(answer.content))
 
@@ -261,13 +298,8 @@ class ODataSender:
         return kind(self._clean(what), erp=self._erp, code=code)
 
 
-def nested(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Paths with slashes as nested objects."""
-    top: dict[str, Any] = {}
-    for path, text in texts.items():
-        *above, last = path.split("/")
-        inner = top
-        for word in above:
-            inner = inner.setdefault(word, {})
-        inner[last] = text
-    return top
+def _error(answer: httpx.Response) -> tuple[str | None, str]:
+    try:
+        return error_of(msgspec.json.decode(answer.content))
+    except msgspec.DecodeError:
+        return None, ""

@@ -73,6 +73,12 @@ class ODataTarget(_Target):
 
     protocol: Literal["odata"]
     entity: str
+    lines_by: Literal["nested", "batch", "batch_multipart"] = Field(
+        "nested",
+        description="nested: lines inside the document (deep insert). batch: one $batch in which "
+        "the document and its lines are one transaction (JSON); batch_multipart: the same in the "
+        "form of version 2. A $batch takes 99 lines",
+    )
     find: ODataFind | Cannot
 
 

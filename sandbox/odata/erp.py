@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, unquote
@@ -22,7 +23,7 @@ from starlette.routing import Route
 
 from sandbox.dataset import Dataset
 from sandbox.faults import Faults
-from sandbox.odata import intake, misbehaviour, quotes
+from sandbox.odata import batch, intake, misbehaviour, quotes
 from sandbox.odata.entities import BY_SET, Entity
 from sandbox.odata.metadata import csdl, service_document
 from sandbox.odata.misbehaviour import error
@@ -257,14 +258,19 @@ class ODataErp:
             self._tokens.clear()
         if not self._signed_in(request):
             return error(401, "Unauthorized", "Sign in first.", **{"WWW-Authenticate": "Bearer"})
-        if entity not in intake.TAKES:
+        if entity == "$batch":
+            take = partial(intake.take, self.book)
+            media_type = request.headers.get("content-type", "")
+            answer = await run_in_threadpool(batch.answer, media_type, body, take)
+        elif entity not in intake.TAKES:
             return error(404, "NotFound", f"{entity} takes nothing.")
-        try:
-            wish = msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            return error(400, "BadRequest", "not JSON")
-        key = request.headers.get("idempotency-key")
-        answer = await run_in_threadpool(intake.take, self.book, entity, wish, key)
+        else:
+            try:
+                wish = msgspec.json.decode(body)
+            except msgspec.DecodeError:
+                return error(400, "BadRequest", "not JSON")
+            key = request.headers.get("idempotency-key")
+            answer = await run_in_threadpool(intake.take, self.book, entity, wish, key)
         if name == "lost_answer":
             return misbehaviour.Nothing()
         if name in {"truncated", "drop"}:
