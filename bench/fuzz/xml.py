@@ -52,7 +52,8 @@ WORDS = (
     b"\r", b"\x00", b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbf\xbf", b"\xc3\x28",
     b'<!DOCTYPE x [<!ENTITY bomb "b">]>', b'<?xml version="1.0" encoding="ISO-8859-9"?>',
     b' xmlns="urn:other"', b' xmlns:n="urn:other"', b"<n:A>", b"</n:A>", b"<C>", b"</C>",
-    b"<L><item><A>9</A></item></L>", b"--", b"\r\n--b\r\n\r\n", b"\r\n--b--\r\n",
+    b"<L><item><A>9</A></item></L>", b' href="#a"', b' href="#b"', b' id="a"',
+    b'<m id="b">', b"</m>", b"--", b"\r\n--b\r\n\r\n", b"\r\n--b--\r\n",
 )  # fmt: skip
 
 
@@ -97,6 +98,15 @@ def targets() -> tuple[Target, ...]:
     )
     named = '<L xmlns:n="urn:n"><item n:k="1"><n:A>1</n:A><A>2</A></item><item><A>3</A></item></L>'
     parts = b"--b\r\nContent-ID: <r>\r\n\r\n%b\r\n--b\r\nContent-ID: <p>\r\n\r\nPDF\r\n--b--\r\n"
+    pointing = SoapSource.model_validate({**wire, "records": "C/item", "references": True})
+    apart = (
+        '<item href="#a"/><item href="#b"/>',
+        (
+            '</C></R><m id="a"><A>1</A><L href="#l"/></m><m id="b"><A>2</A></m>'
+            '<m id="l"><item href="#b"/><item><A>3</A></item></m><R xmlns=""><C>'
+        ),
+    )
+    behind = tuple(f"{head}<C>{flat}{apart[0]}{apart[n]}</C>{tail}".encode() for n in (0, 1))
     paths = ("A", "B", "C", "D", "B[]", "L/item/A")
     return (
         Target("soap", ReadPlan("t", soap, ("A", "B", "C", "D")), (*answers, fault)),
@@ -116,6 +126,7 @@ def targets() -> tuple[Target, ...]:
             ReadPlan("t", inner, ("A", "B")),
             (f"{head}<C>&lt;L&gt;{escaped}&lt;/L&gt;</C>{tail}".encode(),),
         ),
+        Target("references", ReadPlan("t", pointing, paths, (lines,)), behind[1:]),
         Target("parts", ReadPlan("t", soap, ("A", "B")), tuple(parts % a for a in answers[:2])),
     )
 
@@ -146,7 +157,7 @@ def scanned(target: Target, data: bytes) -> int | None:
     try:
         scan.feed(data)
         return scan.close().records
-    except (NotWholeError, EncodingError, DoctypeError):
+    except (NotWholeError, EncodingError, DoctypeError, WaybillError):
         return None
 
 
@@ -158,7 +169,11 @@ def judge(target: Target, data: bytes) -> str:
     if (kind, found) != other and (kind, other[0]) != ("error", "error"):
         message = f"with patterns {kind} {found!r}, without {other!r}"
         raise Contradiction(message)
-    if kind == "rows" and target.name in ("soap", "nested") and isinstance(found, list):
+    if (
+        kind == "rows"
+        and target.name in ("soap", "nested", "references")
+        and isinstance(found, list)
+    ):
         count = sum(1 for row in found if row[0] == "t")
         if scanned(target, data) != count:
             message = f"scan {scanned(target, data)}, read {count}"
