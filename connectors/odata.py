@@ -6,25 +6,22 @@ not type or map a value, and must not decide what a cursor means to a feed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Any, Self
+from collections.abc import Generator
+from typing import Any
 
 import msgspec
 
-from connectors.ahead import ahead
 from connectors.budget import UNLIMITED, Budget
-from connectors.http_session import Limits, Session
+from connectors.http_reading import HttpReading
+from connectors.http_session import Limits
 from connectors.odata_walk import ACCEPT, Walk
 from connectors.protocol import End, Page
 from mappings.connection import Connection
-from mappings.errors import Misconfigured, Refused, SourceChanged, Transient
+from mappings.errors import Misconfigured
 from mappings.sources import ODataSource, Source
 
-_AHEAD = 3
-"""Pages that wait, fetched and looked into, while the caller works on an earlier one."""
 
-
-class ODataConnector:
+class ODataConnector(HttpReading):
     """One ERP's OData service, signed in as its connection says.
 
     Times in seconds. `longest_wait`: what the ERP may ask us to wait before it becomes the
@@ -46,15 +43,7 @@ class ODataConnector:
         budget: Budget = UNLIMITED,
     ) -> None:
         limits = Limits(request_timeout, connect_timeout, tries, longest_wait)
-        self._deadline = deadline
-        self._erp = erp
-        self._session = Session(connection, erp, limits, budget)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._session.close()
+        super().__init__(connection, erp, limits, budget, deadline)
 
     def check(self) -> str:
         """Sign in and read the service document; says what is there."""
@@ -79,42 +68,15 @@ class ODataConnector:
         if not isinstance(source, ODataSource):
             message = f"an OData connector cannot read a {source.protocol} source"
             raise TypeError(message)
-        return (yield from self._pages(Walk(self._session, source, since)))
+        return (yield from self._pages(Walk(self._session, source, since), source.entity))
 
     def resume(self, source: Source, since: str | None, after: str) -> Generator[Page, None, End]:
         """The pages behind an earlier one; see `Resumable`."""
         if not isinstance(source, ODataSource):
             message = f"an OData connector cannot read a {source.protocol} source"
             raise TypeError(message)
-        return (yield from self._pages(Walk.behind(self._session, source, since, after)))
-
-    def _pages(self, walk: Walk) -> Generator[Page, None, End]:
-        yield from ahead(
-            walk.pages_from_here(),
-            most=_AHEAD,
-            patience=self._deadline,
-            too_late=lambda: Transient(
-                f"{walk.source.entity}: not all pages came in {self._deadline:g} s",
-                erp=self._erp,
-                code="timeout",
-            ),
-            name=f"odata-{self._erp}",
-        )
-        return walk.end()
-
-    def fetch(self, location: str) -> Iterator[bytes]:
-        """The bytes of one document; `location` is absolute or relative to the service root.
-
-        Raises Refused (`not_found`) where there is none, else as `read`.
-        """
-        url = self._session.url(location)
-        try:
-            yield from self._session.stream(url, f"document {location}")
-        except SourceChanged as error:
-            if error.code not in {"missing_entity", "gone"}:
-                raise
-            message = f"document {location} is not there"
-            raise Refused(message, erp=self._erp, code="not_found") from None
+        walk = Walk.behind(self._session, source, since, after)
+        return (yield from self._pages(walk, source.entity))
 
 
 __all__ = ["ODataConnector"]
