@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,7 +23,9 @@ from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, element_texts, elements_at, kept_headers
 from connectors.soap_faults import SessionExpiredError, Wording, http_date, retry_after
+from connectors.soap_session import SenderSession
 from connectors.soap_sign_in import sign_in_of
+from connectors.soap_wsdl import Message as Ready
 from connectors.soap_wsdl import Wsdl
 from mappings.connection import Connection
 from mappings.errors import (
@@ -62,13 +65,8 @@ class SoapSender:
         self._words = Wording(connection, erp)
         folder = connection.extra.get("wsdl_cache")
         sign_in = sign_in_of(connection, erp)
-        if sign_in.session is not None:
-            raise Misconfigured(
-                "messages cannot be sent through a session log-in",
-                erp=erp,
-                code="sign_in",
-                remedy=f'Choose another `sign_in` for the sending connection "{connection.id}".',
-            )
+        words = sign_in.session
+        self._session = words and SenderSession(words, connection, self._words, budget)
         connect = min(_CONNECT_SECONDS, target.timeout_seconds)
         self._http = httpx.Client(
             timeout=httpx.Timeout(target.timeout_seconds, connect=connect),
@@ -84,11 +82,15 @@ class SoapSender:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self._session is not None:
+            self._session.close(self._ask)
         self._http.close()
 
     def ready(self) -> None:
-        """See `connectors.protocol.Sender`: reads the WSDL, which takes its time."""
+        """See `connectors.protocol.Sender`: reads the WSDL, which takes its time, and logs in."""
         _ = self._wsdl.operations
+        if self._session is not None:
+            self._session.open(self._ask)
 
     def send(self, message: Message) -> Receipt:
         """See `connectors.protocol.Sender`."""
@@ -165,15 +167,52 @@ class SoapSender:
 
     def _call(self, operation: str, request: dict[str, Any], *, sending: bool) -> etree._Element:
         """The answer's root element (below Body)."""
-        secrets = self._connection.secrets
+        session = self._session
         self.exchange = Exchange()
-        ready = self._wsdl.message(operation, request)  # its errors: nothing has left
-        self.exchange.request = cleared(ready.body, secrets)
+        if session is None:
+            with_it = self._wsdl.message(operation, request)  # its errors: nothing has left
+            return self._exchange(
+                operation, with_it, self._budget.request(operation), sending=sending
+            )
+        until = time.monotonic() + self._target.timeout_seconds
+        while True:
+            new = session.open(self._ask)
+            with_it = self._wsdl.message(operation, request, session.token)
+            if time.monotonic() > until:  # the rest of the lease is for the message itself
+                raise Transient(f"{operation}: logging in took too long", erp=self._erp,
+                                code="session")  # fmt: skip
+            self._budget.inside(operation)
+            try:
+                return self._exchange(operation, with_it, nullcontext(), sending=sending)
+            except SessionExpiredError as gone:  # said before anything was done: as good as unsent
+                session.forget()
+                if new:
+                    raise self._words.sign_in(str(gone)) from None
+
+    def _ask(self, operation: str, request: Mapping[str, str], token: str | None) -> etree._Element:
+        """The answer to what opens or ends a session; nothing of it is kept."""
+        message = self._wsdl.message(operation, request, token)
+        kept = self.exchange
+        try:
+            return self._exchange(operation, message, nullcontext(), sending=False)
+        finally:
+            self.exchange = kept
+
+    def _exchange(
+        self,
+        operation: str,
+        ready: Ready,
+        turn: AbstractContextManager[None],
+        *,
+        sending: bool,
+    ) -> etree._Element:
+        secrets = (*self._connection.secrets, *(self._session.secrets if self._session else ()))
+        self.exchange = Exchange(cleared(ready.body, secrets))
         deadline = time.monotonic() + self._target.timeout_seconds
         content = bytearray()
         try:
             with (
-                self._budget.request(operation),
+                turn,
                 self._http.stream(
                     "POST", self._wsdl.endpoint, content=ready.body, headers=ready.headers
                 ) as reply,
@@ -258,7 +297,7 @@ class SoapSender:
 
     def _fault(
         self, operation: str, fault: etree._Element, reply: httpx.Response, *, sending: bool
-    ) -> WaybillError:
+    ) -> WaybillError | SessionExpiredError:
         """A fault of the sender is an understood no; one of the server says nothing."""
         texts = element_texts(fault)
         code = texts.get("faultcode") or texts.get("Code/Subcode/Value") or texts.get("Code/Value")
@@ -267,6 +306,8 @@ class SoapSender:
             operation, code or "unnamed", says, http_date(reply.headers.get("date"))
         )
         if isinstance(error, SessionExpiredError):
+            if self._session is not None:
+                return error
             return Transient(str(error), erp=self._erp, code="session")
         if isinstance(error, (RateLimited, SourceChanged)):
             return error

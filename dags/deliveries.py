@@ -57,11 +57,17 @@ def delivery_dags(found: MappingSet, only: str | None = None) -> dict[str, DAG]:
 @task
 def deliver(erp: str) -> dict[str, int]:
     """Deliver what is due; returns outcomes by name. A killed one is safe to run again."""
+    from sync import alerts, watch  # noqa: PLC0415 - heavy
     from sync.context import Context  # noqa: PLC0415 - heavy
     from sync.deliver import deliver_due  # noqa: PLC0415 - heavy
 
     with Context.open(Settings.read()) as context:
         report = deliver_due(context, erp=erp, limit=LIMIT, threads=THREADS)
+        try:  # the gateway does it too, where there is one
+            watch.look(context)
+            alerts.tell(context)
+        except Exception:  # an alert that cannot be told fails no delivery
+            log.exception("what is wrong could not be told")
     for name, why in report.left_alone.items():
         log.warning("%s: %s", name, why)
     alarms.all_well(pages.delivery_dag_id(erp))

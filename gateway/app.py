@@ -24,6 +24,7 @@ from gateway.answers import Plain, refusal
 from gateway.live import Live
 from gateway.metrics import Metrics
 from gateway.orders import Orders
+from gateway.reserve import Reserve
 from gateway.rounds import Rounds
 from gateway.webhooks import WebhooksIn
 from mappings.errors import WaybillError
@@ -52,9 +53,15 @@ class Parts:
     within: timedelta = WITHIN
     oldest: timedelta = timedelta(minutes=10)
     metrics: Metrics = field(init=False)
+    own: Reserve = field(init=False)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self._figures)
+        self.own = Reserve(self.ctx)
+
+    def close(self) -> None:
+        """Give back what was opened here."""
+        self.own.close()
 
     def _figures(self) -> list[Figure]:
         try:
@@ -66,8 +73,8 @@ class Parts:
 
 def application(parts: Parts) -> Starlette:
     """The ASGI application."""
-    live = Live(parts.ctx, parts.asker, parts.metrics, parts.within)
-    orders = Orders(parts.ctx, parts.asker, parts.metrics, parts.within, parts.prices)
+    live = Live(parts.own, parts.asker, parts.metrics, parts.within)
+    orders = Orders(parts.ctx, parts.own, parts.asker, parts.metrics, parts.within, parts.prices)
     calls = WebhooksIn(parts.ctx, parts.metrics, parts.rounds)
 
     async def health(_request: Request) -> Response:
@@ -105,7 +112,7 @@ def _guarded(parts: Parts, path: str, endpoint: Endpoint, roles: tuple[str, ...]
     """Access first, then the work, then every foreseen error as an answer."""
 
     async def answer(request: Request) -> Response:
-        began = time.monotonic()
+        began = request.state.arrived = time.monotonic()
         response: Response | None = parts.access.refusal(request, *roles) if roles else None
         if response is None:
             try:

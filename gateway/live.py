@@ -1,73 +1,81 @@
 """`GET /credit/{dealer}`, `/price`, `/stock`: the ERP's word of now, or ours with its age.
 
-Waiting costs no thread: an ask runs on its ERP's own few, and only the queries are ours. Must not
-judge an order.
+Every request has its time, counted from its arrival: what is left of it when our own part is done
+and kept back is the ERP's. Waiting costs no thread: an ask runs on its ERP's own few, and our
+queries on those of the reserve. Must not judge an order.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio.to_thread
 from starlette.requests import Request
 
 from gateway.answers import Plain
 from gateway.metrics import Metrics
-from mappings.errors import Misconfigured, Refused, Transient, WaybillError
+from gateway.reserve import Reserve, time_to_ask
+from mappings.errors import Misconfigured, NotNow, Refused, Transient, WaybillError
 from mappings.live import What
 from sync import credit
 from sync.ask import Asker, LiveAnswer
 from sync.available import available
-from sync.context import Context
 from sync.credit import Standing
 from sync.pricing import PriceWish, portal_prices
 
-_T = TypeVar("_T")
 _LONGEST = 200
 _GRACE = 1.0
-"""Seconds beyond an ask's time for our own queries; a caller who waits longer is sent away."""
+"""Seconds beyond a request's time for our own queries; a caller who waits longer is sent away."""
 
 
 class Live:
-    """What can be asked. `within`: the whole time of one ask."""
+    """What can be asked. `within`: the whole time of one request; `own`: for our queries."""
 
-    def __init__(self, ctx: Context, asker: Asker, metrics: Metrics, within: timedelta) -> None:
-        self._ctx = ctx
+    def __init__(self, own: Reserve, asker: Asker, metrics: Metrics, within: timedelta) -> None:
+        self._own = own
+        self._ctx = own.ctx
         self._asker = asker
         self._metrics = metrics
-        self._within = within
+        self._within = within.total_seconds()
 
     async def credit(self, request: Request) -> Plain:
         """Figures of a dealer's account, one entry a currency."""
-        return await self._in_time(self._credit(request))
+        until = self._until(request)
+        return await self._in_time(until, self._credit(request, until))
 
     async def price(self, request: Request) -> Plain:
         """What one quantity of a product costs a dealer, by the ERP itself or by the portal."""
-        return await self._in_time(self._price(request))
+        until = self._until(request)
+        return await self._in_time(until, self._price(request, until))
 
     async def stock(self, request: Request) -> Plain:
         """What of a product can be ordered, by warehouse: less what is on its way to the ERP."""
-        return await self._in_time(self._stock(request))
+        until = self._until(request)
+        return await self._in_time(until, self._stock(request, until))
 
-    async def _in_time(self, answer: Coroutine[Any, Any, Plain]) -> Plain:
+    def _until(self, request: Request) -> float:
+        """When the request's time is over, on the clock of `time.monotonic` (and of the loop)."""
+        return float(request.state.arrived) + self._within
+
+    async def _in_time(self, until: float, answer: Coroutine[Any, Any, Plain]) -> Plain:
         """The answer; Transient (`overloaded`) where not even our own is there in time."""
         try:
-            async with asyncio.timeout(self._within.total_seconds() + _GRACE):
+            async with asyncio.timeout_at(until + _GRACE):
                 return await answer
         except TimeoutError:
             says = "more is asked than this machine answers in time"
             raise Transient(says, code="overloaded", remedy="Ask again in a moment.") from None
 
-    async def _credit(self, request: Request) -> Plain:
+    async def _credit(self, request: Request, until: float) -> Plain:
         erp = _needed(request, "erp")
         dealer = str(request.path_params["dealer"])
-        buyer = await _aside(credit.buyer_of, self._ctx, erp, dealer)
+        buyer = await self._own.run(credit.buyer_of, self._ctx, erp, dealer)
         source = credit.credit_source(self._ctx, erp)
-        answer = await self.ask(source.erp, "credit", {"account_key": buyer.account_key})
+        keys = {"account_key": buyer.account_key}
+        answer = await self._ask(source.erp, "credit", keys, until)
         currencies = [row["currency"] for row in answer.rows] or [buyer.currency]
 
         def look() -> list[Standing]:
@@ -78,50 +86,55 @@ class Live:
                     for currency in currencies
                 ]
 
-        found = await _aside(look)
+        found = await self._own.run(look)
         return Plain({"known": bool(answer.rows), "accounts": [credit.shown(one) for one in found]})
 
-    async def _price(self, request: Request) -> Plain:
+    async def _price(self, request: Request, until: float) -> Plain:
         erp = _needed(request, "erp")
         keys = {
             "dealer_key": _needed(request, "dealer"),
             "product_key": _needed(request, "product"),
             "qty": _qty(request),
         }
-        answer = await self.ask(erp, "price", keys)
+        answer = await self._ask(erp, "price", keys, until)
         body = _freshness(answer)
         if answer.live:
             row = answer.rows[0] if answer.rows else None
             return Plain({**body, "price": row, "by": "erp"})
-        price = await _aside(self._own_price, request, erp, keys)
+        price = await self._own.run(self._own_price, request, erp, keys)
         return Plain({**body, "price": price, "by": "portal"})
 
-    async def _stock(self, request: Request) -> Plain:
+    async def _stock(self, request: Request, until: float) -> Plain:
         erp = _needed(request, "erp")
         keys = {"product_key": _needed(request, "product")}
         if request.query_params.get("warehouse"):
             keys["warehouse_key"] = request.query_params["warehouse"]
-        answer = await self.ask(erp, "stock", keys)
+        answer = await self._ask(erp, "stock", keys, until)
 
         def less_held() -> list[dict[str, Any]]:
             with self._ctx.connection() as connection:
                 return available(connection, erp, answer)
 
-        return Plain({**_freshness(answer), "stock": await _aside(less_held)})
+        return Plain({**_freshness(answer), "stock": await self._own.run(less_held)})
 
-    async def ask(self, erp: str, what: What, keys: Mapping[str, str]) -> LiveAnswer:
+    async def _ask(self, erp: str, what: What, keys: Mapping[str, str], until: float) -> LiveAnswer:
         """The ERP's answer, or what was synced. Raises Misconfigured for an unknown ERP."""
-        answer = await self._asked(erp, what, keys)
+        answer = await self._asked(erp, what, keys, until)
         how = "live" if answer.live else (answer.why or "synced")
         self._metrics.asks.labels(erp, what, how).inc()
         self._metrics.ask_seconds.labels(erp, what).observe(answer.seconds)
         return answer
 
-    async def _asked(self, erp: str, what: What, keys: Mapping[str, str]) -> LiveAnswer:
+    async def _asked(
+        self, erp: str, what: What, keys: Mapping[str, str], until: float
+    ) -> LiveAnswer:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        seconds = time_to_ask(until - began, self._within, self._own.behind)
         try:
-            pending = self._asker.begin(erp, what, keys, self._within)
+            if seconds <= 0:
+                raise NotNow("more is asked than this machine answers", erp=erp, code="busy")
+            pending = self._asker.begin(erp, what, keys, timedelta(seconds=seconds))
             try:
                 rows = await asyncio.wait_for(asyncio.wrap_future(pending.future), pending.left)
             except TimeoutError:
@@ -131,8 +144,8 @@ class Live:
         except WaybillError as error:
             if isinstance(error, Misconfigured) and error.code in {"mapping", "keys"}:
                 raise
-            seconds = loop.time() - began
-            return await _aside(self._asker.instead, erp, what, keys, error, seconds)
+            took = loop.time() - began
+            return await self._own.run(self._asker.instead, erp, what, keys, error, took, self._ctx)
 
     def _own_price(
         self, request: Request, erp: str, keys: Mapping[str, str]
@@ -150,11 +163,6 @@ class Live:
         if found is None:
             return None
         return {"qty": qty, "uom": uom, "currency": currency, "net": found.line_net}
-
-
-async def _aside(work: Callable[..., _T], *arguments: object) -> _T:
-    """In a thread that nobody waits for beyond the caller's time."""
-    return await anyio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True)
 
 
 def _freshness(answer: LiveAnswer) -> dict[str, object]:

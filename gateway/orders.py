@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from gateway.answers import Plain
 from gateway.metrics import Metrics
+from gateway.reserve import Reserve
 from mappings.errors import Refused
 from portal_db.ordering import readable_order
 from sync.ask import Asker
@@ -108,12 +109,14 @@ class Orders:
     def __init__(
         self,
         ctx: Context,
+        own: Reserve,
         asker: Asker,
         metrics: Metrics,
         within: timedelta,
         prices: PriceOf | None,
     ) -> None:
         self._ctx = ctx
+        self._own = own
         self._asker = asker
         self._metrics = metrics
         self._within = within
@@ -143,10 +146,10 @@ class Orders:
         reference = str(request.path_params["reference"])
 
         def look() -> dict[str, object] | None:
-            with self._ctx.connection() as connection:
+            with self._own.ctx.connection() as connection:
                 return readable_order(connection, reference)
 
-        found = await anyio.to_thread.run_sync(look)
+        found = await self._own.run(look)
         if found is None:
             raise Refused(f"there is no order {reference}", code="not_found")
         return Plain(found)

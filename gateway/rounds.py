@@ -13,10 +13,9 @@ from collections.abc import Callable
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway import watch
 from mappings.errors import WaybillError
 from portal_db import webhooks
-from sync import alerts
+from sync import alerts, watch
 from sync.context import Context
 from sync.subscriptions import keep_subscriptions
 from sync.wake import GATEWAY, Wake, sweep_erp, sweep_gap, wake_waiting

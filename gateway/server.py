@@ -21,19 +21,33 @@ from gateway.outbox import OutboxWatch
 from gateway.rounds import Rounds
 from mappings.private_files import gateway_tokens
 from mappings.settings import Settings
+from portal_db import outbox
 from portal_db.server import database_url
 from sync.ask import Asker
 from sync.budget import erp_budget
 from sync.context import Context
-from sync.deliver import DeliveryReport, deliver_due
+from sync.deliver import DeliveryReport, deliver_due, taking
 from sync.pricing import portal_prices
 from sync.routes import publish_routes
 from sync.wake import Wake
 
 log = logging.getLogger(__name__)
 
+_ASKING = 8
+_ASKING_PATIENCE = 1.0
+_DELIVERING = 10
+_DELIVERING_MORE = 40
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may compute before another gets its turn: most of ours wait for somebody, and
+with Python's own 5 ms each of their many short steps would wait for that long again."""
+
 WakeWith = Callable[[Context], Wake]
 """Makes the way in which feeds are woken, of a context."""
+
+
+def asking_context(ctx: Context) -> Context:
+    """The same with the connections that live asks count their budget by; to be closed."""
+    return ctx.beside(_ASKING, patience=_ASKING_PATIENCE)
 
 
 @contextmanager
@@ -44,23 +58,33 @@ def running(
     with ExitStack() as stack:
         ctx = stack.enter_context(Context.open(settings))
         publish_routes(ctx)
-        asker = stack.enter_context(Asker(ctx))
+        # each kind of work has connections of its own: none can use up another's
+        asking = stack.enter_context(asking_context(ctx))
+        delivering = stack.enter_context(ctx.beside(_DELIVERING, more=_DELIVERING_MORE))
+        asker = stack.enter_context(Asker(asking))
         rounds = Rounds(ctx, wake_with(ctx), public_url=public_url)
         access = Access(gateway_tokens(settings))
         parts = Parts(ctx, asker, access, rounds, prices=portal_prices(ctx))
-        budgets = functools.cache(functools.partial(erp_budget, ctx, lane="now"))
+        stack.callback(parts.close)
+        budgets = functools.cache(functools.partial(erp_budget, delivering, lane="now"))
 
-        def deliver(message_id: int | None) -> DeliveryReport:
+        def deliver(erp: str, message_id: int | None) -> DeliveryReport:
             if message_id is not None:
-                return deliver_due(ctx, message_id=message_id, limit=1, budgets=budgets)
-            return deliver_due(ctx, threads=4, budgets=budgets)
+                return deliver_due(
+                    delivering, erp=erp, message_id=message_id, limit=1, budgets=budgets
+                )
+            return deliver_due(delivering, erp=erp, threads=4, budgets=budgets)
+
+        def erp_of(message_id: int) -> str | None:
+            with delivering.connection() as connection:
+                return outbox.erp_of(connection, message_id)
 
         def count(report: DeliveryReport) -> None:
             for outcome, number in report.outcomes.items():
                 parts.metrics.deliveries.labels(outcome).inc(number)
 
         url = settings.database_url or database_url(settings) or ""
-        watch = OutboxWatch(url, deliver, poll=poll, done=count)
+        watch = OutboxWatch(url, deliver, erp_of, taking(ctx), poll=poll, done=count)
         watch.start()
         stack.callback(watch.stop)
         rounds.start()
@@ -71,6 +95,7 @@ def running(
 
 def serve(settings: Settings, wake_with: WakeWith, *, port: int, public_url: str | None) -> None:
     """Serve on loopback until SIGTERM or Ctrl-C."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # uvicorn ends well on a signal and then raises it again: as an exit, so that we end well too
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with running(settings, wake_with, public_url=public_url) as parts:

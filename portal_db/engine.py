@@ -25,9 +25,30 @@ def driver_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
-def open_engine(url: str, role: Role, *, work_mem_mb: int = 64, pool_size: int = 5) -> Engine:
-    """An engine whose every connection is `waybill_<role>`, in UTC, with a bounded lock wait."""
-    engine = create_engine(driver_url(url), pool_size=pool_size, pool_pre_ping=True, future=True)
+def open_engine(
+    url: str,
+    role: Role,
+    *,
+    work_mem_mb: int = 64,
+    pool_size: int = 5,
+    more: int = 10,
+    patience: float | None = None,
+) -> Engine:
+    """An engine whose every connection is `waybill_<role>`, in UTC, with a bounded lock wait.
+
+    `pool_size` connections are kept, `more` are opened where all are in use. `patience`: seconds
+    that a statement, a lock and the wait for a connection may take (default: 30 for a lock and a
+    connection, no limit for a statement).
+    """
+    longest = 30.0 if patience is None else patience
+    engine = create_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=more,
+        pool_timeout=longest,
+        pool_pre_ping=True,
+        future=True,
+    )
 
     @event.listens_for(engine, "connect")
     def _narrow(connection: psycopg.Connection[Any], _record: object) -> None:
@@ -36,7 +57,9 @@ def open_engine(url: str, role: Role, *, work_mem_mb: int = 64, pool_size: int =
         connection.execute(f"SET ROLE waybill_{role}")
         connection.execute("SET TIME ZONE 'UTC'")
         connection.execute(f"SET work_mem = '{digits(work_mem_mb)}MB'")
-        connection.execute("SET lock_timeout = '30s'")
+        connection.execute(f"SET lock_timeout = '{digits(round(longest * 1000))}ms'")
+        if patience is not None:
+            connection.execute(f"SET statement_timeout = '{digits(round(longest * 1000))}ms'")
         connection.execute(f"SET application_name = 'waybill-{role}'")
         connection.autocommit = was
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from mappings.errors import Misconfigured, Transient, WaybillError
 
@@ -19,6 +20,8 @@ def as_waybill_error(error: BaseException) -> WaybillError | None:
 
     None for everything else, a WaybillError included.
     """
+    if isinstance(error, NoConnectionFreeError):
+        return Transient("every connection to the database is in use", code="database")
     if isinstance(error, DBAPIError):
         error = error.orig or error
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):

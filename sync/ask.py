@@ -23,6 +23,7 @@ from mappings.asks import ASKS
 from mappings.errors import Misconfigured, NotNow, Transient, WaybillError
 from mappings.live import LiveAsk, What
 from mappings.spec import ErpMapping
+from portal_db.failures import as_waybill_error
 from portal_db.synced import synced
 from sync.ask_line import Line, Pending, late
 from sync.ask_reading import Row, read_answer
@@ -74,7 +75,7 @@ class Asker:
         concurrent: int = 8,
         queue: int = 8,
         failures: int = 5,
-        pause: float = 10.0,
+        pause: float = 3.0,
         budgets: Callable[[str], Budget] | None = None,
     ) -> None:
         self._ctx = ctx
@@ -164,8 +165,12 @@ class Asker:
         keys: Mapping[str, str],
         error: WaybillError,
         seconds: float = 0.0,
+        ctx: Context | None = None,
     ) -> LiveAnswer:
-        """What was synced, and why the ERP did not answer. A price is not synced: no rows."""
+        """What was synced, and why the ERP did not answer. A price is not synced: no rows.
+
+        `ctx`: whose connections to read by (default: those that ERPs are asked with).
+        """
         part = ASKS[what].part
         if not isinstance(error, NotNow):
             log.warning("%s", error.located(erp, None), extra={"erp": erp})
@@ -173,7 +178,7 @@ class Asker:
             return LiveAnswer(
                 (), None, live=False, why=error.code, says=str(error), seconds=seconds
             )
-        with self._ctx.connection() as connection:
+        with (ctx or self._ctx).connection() as connection:
             found = synced(connection, erp, part.name, dict(keys))
         return LiveAnswer(
             found.rows,
@@ -246,8 +251,10 @@ class Asker:
             log.info(
                 "an ask ended: %s: %s", type(error).__name__, error, extra={"erp": mapping.erp}
             )
-            broken = late() if pending.left <= 0 else Transient("the ask broke", code="broken")
-            line.failed(broken, pending, self._failures, self._pause)
+            broken = as_waybill_error(error)  # our own database says nothing about the ERP
+            if broken is None:
+                broken = late() if pending.left <= 0 else Transient("the ask broke", code="broken")
+                line.failed(broken, pending, self._failures, self._pause)
             pending.future.set_exception(broken)
         else:
             with line.lock:
@@ -295,7 +302,8 @@ class Asker:
             mapping.erp,
             cache=self._ctx.settings.cache,
             budget=self._budgets(mapping.erp),
-            within=within.total_seconds(),
+            # later asks by this session may have more time than the one that opens it
+            within=max(within, WITHIN).total_seconds(),
         )
         session.__enter__()
         return session

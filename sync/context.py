@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,6 +69,15 @@ class Context:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+    def beside(self, connections: int, *, more: int = 0, patience: float | None = None) -> Context:
+        """The same over connections of its own, which nothing else can use up; to be closed.
+
+        See `open_engine` for `more` and `patience`.
+        """
+        url = self.engine.url.render_as_string(hide_password=False)
+        engine = open_engine(url, "sync", pool_size=connections, more=more, patience=patience)
+        return replace(self, engine=engine)
 
     def erp(self, name: str) -> ErpMapping:
         """The mapping of one ERP. Raises Misconfigured where it is unknown or broken."""

@@ -7,6 +7,7 @@ protocol or decide what an error means: `sending.py` does.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import secrets
@@ -56,6 +57,7 @@ class DeliveryReport:
     expired: int = 0
     acknowledged: int = 0
     left_alone: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def attempts(self) -> int:
@@ -76,7 +78,8 @@ def deliver_due(
 ) -> DeliveryReport:
     """Deliver messages that are due, oldest first, up to `limit` attempts an ERP.
 
-    `erp` or `message_id` narrows it. `threads` dealers of an ERP at a time. `budgets` gives each
+    `erp` or `message_id` narrows it; several ERPs go side by side, so that a slow one holds up
+    nobody else's messages. `threads` dealers of an ERP at a time. `budgets` gives each
     ERP's budget (default: the account's, in the lane for what is wanted now). Raises Misconfigured
     for an unknown ERP; what goes wrong with a message is recorded with it and never raised. A lost
     database is raised as Transient.
@@ -89,18 +92,40 @@ def deliver_due(
             erp = outbox.erp_of(connection, message_id)
         if erp is None:
             return report
-    names = [erp] if erp is not None else sorted(ctx.mappings.mappings)
+    names = [erp] if erp is not None else taking(ctx)
     me = worker or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    lanes = []
     for name in names:
         mapping = ctx.erp(name)
-        if any(mapping.outbound(kind) is not None for kind in KINDS):
+        if _takes(mapping):
             budget = erp_budget(ctx, name, "now") if budgets is None else budgets(name)
-            lane = _Lane(ctx, mapping, me, message_id, limit, budget, stop, report)
-            try:
-                lane.run(threads)
-            except Exception as error:
-                raise as_waybill_error(error) or error from error
+            lanes.append(_Lane(ctx, mapping, me, message_id, limit, budget, stop, report))
+    try:
+        _side_by_side([functools.partial(lane.run, threads) for lane in lanes])
+    except Exception as error:
+        raise as_waybill_error(error) or error from error
     return report
+
+
+def taking(ctx: Context) -> list[str]:
+    """The ERPs that take messages."""
+    return sorted(name for name, mapping in ctx.mappings.mappings.items() if _takes(mapping))
+
+
+def _takes(mapping: ErpMapping) -> bool:
+    return any(mapping.outbound(kind) is not None for kind in KINDS)
+
+
+def _side_by_side(jobs: list[Callable[[], None]]) -> None:
+    """Each to its end, whatever becomes of the others; the first error is raised then."""
+    if len(jobs) < 2:  # noqa: PLR2004  one needs no thread
+        for job in jobs:
+            job()
+        return
+    with ThreadPoolExecutor(len(jobs), thread_name_prefix="deliver") as pool:
+        running = [pool.submit(job) for job in jobs]
+    for one in running:
+        one.result()
 
 
 class _Lane:
@@ -131,7 +156,6 @@ class _Lane:
         self.settle = max(how.settle for how in kinds)
         self.windows = (*mapping.windows, *(w for how in kinds for w in how.windows))
         self._left = limit
-        self._lock = threading.Lock()
 
     def run(self, threads: int) -> None:
         """Everything that is due, by several threads with a sender each."""
@@ -139,8 +163,9 @@ class _Lane:
             if self.only is None:  # what others have left is looked after by the sweeps
                 expired = outbox.expire(connection, self.erp, settle=self.settle)
                 told = outcomes.acknowledge_from_feed(connection, self.erp)
-                self.report.expired += len(expired)
-                self.report.acknowledged += len(told)
+                with self.report.lock:
+                    self.report.expired += len(expired)
+                    self.report.acknowledged += len(told)
             if self._closed(connection):
                 return
         if threads == 1:
@@ -166,7 +191,7 @@ class _Lane:
                     return
 
     def _take(self) -> bool:
-        with self._lock:
+        with self.report.lock:
             self._left -= 1
             return self._left >= 0
 
@@ -216,7 +241,7 @@ class _Lane:
             move, error = self._send(claim, how, senders, began, canary=canary)
         exchange = senders.exchange if error is None or senders.asked else None
         move = sending.with_exchange(move, exchange, time.monotonic() - began)
-        with self._lock:
+        with self.report.lock:
             self.report.outcomes[move.outcome] += 1
         self._record(claim, worker, move, senders)
         with senders.database() as connection:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from dags import alarms, inbound
+from dags import alarms, deliveries, inbound
 from mappings.feeds import FEEDS
 from mappings.reading import read_mappings
 from mappings.settings import Settings
+from sandbox.dataset import load
 from sandbox.soap import SoapErp
+from tests.orders.practice import practising
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
 
@@ -59,6 +62,26 @@ def test_a_failed_task_is_one_alert_that_ends_with_the_next_good_run(
     anvil.faults.arm("empty", times=None)
     assert run_dag("anvil__customers") == "success"  # held is no failure, and somebody is told
     assert alerts(settings)["held/anvil__customers"][0] == "open"
+
+
+def test_an_erp_that_takes_no_orders_is_told_by_the_sweep_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No gateway runs: one alert for the outage however many messages wait, and its end."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    sweep: Any = deliveries.deliver
+    with practising(settings, "birch", load("tiny"), tmp_path) as shop:
+        shop.server.faults.arm("reset", where="POST", times=None)
+        for number in range(4):
+            shop.place(f"k{number}", dealer=number)
+        sweep.function("birch")
+        (found,) = alerts(settings).items()
+        assert (found[0], found[1][0]) == ("state/circuit/birch", "open")
+        shop.server.faults.disarm()
+        shop.settle()
+        sweep.function("birch")
+        assert alerts(settings)["state/circuit/birch"][0] == "recovered"
 
 
 def test_a_missed_deadline_is_an_alert(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 from gateway.access import Access
 from gateway.app import Parts, application
 from gateway.rounds import Rounds
+from gateway.server import asking_context
 from mappings.private_files import gateway_tokens
 from sync.ask import Asker
 from sync.pricing import PriceOf
@@ -64,7 +65,8 @@ def served(
     with ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        asker = stack.enter_context(Asker(till.ctx))
+        asking = stack.enter_context(asking_context(till.ctx))
+        asker = stack.enter_context(Asker(asking))
         rounds = Rounds(till.ctx, wake or note, public_url=address if public else None)
         parts = Parts(
             till.ctx,
@@ -74,6 +76,7 @@ def served(
             prices=prices,
             within=timedelta(seconds=within),
         )
+        stack.callback(parts.close)
         config = uvicorn.Config(
             application(parts), lifespan="off", ws="none", log_config=None, access_log=False
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from gateway.app import application
+from gateway.reserve import time_to_ask
 from mappings.private_files import WEBHOOK_KEY
 from sync.pricing import portal_prices
 from tests.gateway.front import Front, served
@@ -70,6 +72,33 @@ def test_ORD_10_credit_comes_within_its_time_from_an_erp_that_hangs(till: Till) 
         assert (account["live"], account["not_live_because"]) == (False, "timeout")
         assert account["open_balance"] == "1.0000"
         assert account["age_seconds"] > 86400
+
+
+def test_ORD_10_deliveries_leave_who_asks_a_connection_and_its_time(till: Till) -> None:
+    """Every connection of the engine's own is in use: the answer comes all the same, and live."""
+    with served(till) as front, ExitStack() as taken:
+        for _ in range(15):
+            taken.enter_context(till.ctx.connection())
+        answer = front.call.get(f"/credit/D1?erp={ERP}", timeout=20)
+        assert answer.status_code == 200
+        (account,) = answer.json()["accounts"]
+        assert account["live"] is True
+        assert front.call.get(f"/stock?erp={ERP}&product=P1", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("left", "behind", "seconds"),
+    [
+        (3.0, 0.0, 3.0),  # an idle machine: all of it is the ERP's
+        (2.5, 0.5, 2.0),  # as long as our own part took before is kept for the part that follows
+        (2.2, 0.8, 0.0),  # we are behind ourselves: the ERP's part is shed first
+        (-1.0, 0.1, 0.0),
+    ],
+)
+def test_ORD_10_the_time_counts_from_the_arrival_and_the_live_part_is_shed_first(
+    left: float, behind: float, seconds: float
+) -> None:
+    assert time_to_ask(left, 3.0, behind) == seconds
 
 
 def test_ORD_10_not_even_our_own_database_makes_a_caller_hang(till: Till) -> None:

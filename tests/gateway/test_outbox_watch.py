@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+import psycopg
 import pytest
 
 from gateway.outbox import OutboxWatch
 from mappings.errors import Transient
+from portal_db import outbox
 from portal_db.orders import NewLine, NewOrder, as_dealer, place_order
 from sync.ask import Asker
 from sync.budget import erp_budget
@@ -27,13 +29,19 @@ class Watched:
         self.failing = threading.Event()
         budget = erp_budget(till.ctx, ERP, "now")
 
-        def deliver(message_id: int | None) -> DeliveryReport:
+        def deliver(erp: str, message_id: int | None) -> DeliveryReport:
             self.asked.append(message_id)
             if self.failing.is_set():
                 raise Transient("the database was away")
-            return deliver_due(till.ctx, message_id=message_id, budgets=lambda _erp: budget)
+            return deliver_due(
+                till.ctx, erp=erp, message_id=message_id, budgets=lambda _erp: budget
+            )
 
-        self.watch = OutboxWatch(till.url, deliver, poll=poll, workers=2)
+        def erp_of(message_id: int) -> str | None:
+            with till.ctx.connection() as connection:
+                return outbox.erp_of(connection, message_id)
+
+        self.watch = OutboxWatch(till.url, deliver, erp_of, [ERP], poll=poll, workers=2)
 
     def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
         """Wait for something."""
@@ -126,3 +134,30 @@ def test_a_delivery_that_fails_is_tried_by_the_next_look(till: Till) -> None:
         one.until(lambda: one.delivered() == 1)
     finally:
         one.watch.stop()
+
+
+def test_an_erp_that_hangs_holds_up_nobody_elses_messages(database: str) -> None:
+    """Not even where it has more messages than workers, and a look that never ends."""
+    hung, went = threading.Event(), threading.Event()
+
+    def deliver(erp: str, message_id: int | None) -> DeliveryReport:
+        if erp == "slow":
+            hung.wait(60)
+        elif message_id is not None:
+            went.set()
+        return DeliveryReport()
+
+    def erp_of(message_id: int) -> str:
+        return "slow" if message_id < 100 else "quick"
+
+    watch = OutboxWatch(database, deliver, erp_of, ["quick", "slow"], poll=600, workers=2)
+    watch.start()
+    try:
+        assert watch.listening.wait(60)
+        with psycopg.connect(database, autocommit=True) as db:
+            for message_id in (*range(10), 100):
+                db.execute("SELECT pg_notify('waybill_outbox', %s)", (str(message_id),))
+        assert went.wait(30)
+    finally:
+        hung.set()
+        watch.stop()

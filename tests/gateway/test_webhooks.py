@@ -13,9 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from mappings.errors import Transient
+from mappings.lines import read_lines
 from sandbox.dataset import Dataset
+from sync.deliver import deliver_due
+from sync.feed import sync_feed
 from sync.subscriptions import keep_subscriptions
 from sync.wake import sweep_gap, want_feed
 from sync.webhooks import client_state
@@ -27,6 +31,8 @@ RESOURCES = (
     "Customers", "Items", "SalesPrices", "Inventory", "CreditAccounts", "SalesInvoices",
     "SalesOrders",
 )  # fmt: skip
+
+ORDER_PARTS = {"sales_order", "sales_order_line", "order_event", "shipment", "shipment_line"}
 
 
 @pytest.fixture
@@ -273,6 +279,43 @@ def test_events_wait_while_nothing_can_be_started_and_are_marked_without_airflow
         assert till.one("SELECT says FROM sync.webhook_event") == "marked as wanted"
         wanted = "SELECT wanted_at IS NOT NULL FROM sync.cursor WHERE feed = 'order_status'"
         assert till.one(wanted) is True
+
+
+def test_what_the_erp_does_to_an_order_is_told_by_a_call_and_shown_to_its_dealer(
+    till: Till,
+) -> None:
+    """Order → ERP → its call → a pull of what changed, by its own filter → the dealer's order."""
+    pulled: list[tuple[str, str]] = []
+
+    def wake(erp: str, feed: str) -> str:
+        outcome = sync_feed(till.ctx, erp, feed)
+        assert outcome is not None
+        pulled.append((feed, outcome.state))
+        return "pulled"
+
+    path = till.settings.mappings[0] / f"{ERP}.yaml"
+    tree: Any = read_lines(path.read_text(encoding="utf-8")).tree
+    tree["feeds"] = {name: tree["feeds"][name] for name in ("stock", "order_status")}
+    tree["webhooks"]["feeds"] = {"SalesOrders": "order_status"}
+    path.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+    tables = {name: till.erp.dataset[name] for name in till.erp.dataset.tables}
+    tables |= {name: one.slice(0, 0) for name, one in tables.items() if name in ORDER_PARTS}
+    till.erp.dataset = Dataset(tables, till.base.as_of)
+    with served(till, wake=wake) as front:
+        reference = front.order("k1", "10").json()["reference"]
+        deliver_due(till.ctx, erp=ERP)
+        assert sync_feed(till.ctx, ERP, "order_status") is not None  # the cursor's beginning
+        front.parts.rounds.once()
+        assert pulled == []
+        for status in ("processing", "shipped"):
+            till.erp.book.advance(reference, status)
+            till.erp.requests.clear()
+            assert till.erp.subscriptions.notify("SalesOrders") == [202]
+            front.parts.rounds.once()
+            told = front.call.get(f"/orders/{reference}").json()
+            assert told["says"] == status
+        assert pulled == [("order_status", "done")] * 2
+        assert front.till.one("SELECT count(*) FROM sync.batch WHERE mode = 'delta'") == 3
 
 
 def test_calls_that_prove_nothing_are_one_alert(front: Front) -> None:

@@ -8,6 +8,7 @@ environment.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -18,9 +19,15 @@ from typing import Any, Self
 
 from sqlalchemy import event
 
+import connectors.odata_send
+import connectors.sftp_send
+import connectors.soap_send  # noqa: F401  loaded once, before any fork: see `main`
+from mappings.reading import MappingSet, read_mappings
 from mappings.settings import REPOSITORY, Settings, child_environment
+from portal_db.engine import open_engine
 from sync.context import Context
 from sync.deliver import deliver_due
+from sync.landing import Landing
 from tests.sync.killer import Killer, counting
 
 
@@ -60,7 +67,7 @@ def child(wish: dict[str, Any], count_file: Path) -> None:
     """Deliver in this (forked) process."""
     killer = Killer(int(wish["at"]), count_file, after=bool(wish["after"]))
     factory = counting(killer)
-    with Context.open(Settings.read()) as ctx:
+    with _context(Settings.read()) as ctx:
 
         @event.listens_for(ctx.engine, "connect", insert=True)
         def _count(connection: Any, _record: object) -> None:
@@ -68,6 +75,19 @@ def child(wish: dict[str, Any], count_file: Path) -> None:
 
         deliver_due(ctx, erp=wish["erp"])
     count_file.write_text(str(killer.statements), encoding="ascii")
+
+
+@functools.cache
+def _mappings() -> MappingSet:
+    """Read once, by the process that forks."""
+    return read_mappings(Settings.read().mappings)
+
+
+def _context(settings: Settings) -> Context:
+    """As `Context.open`, over mappings that are read already."""
+    assert settings.database_url is not None
+    engine = open_engine(settings.database_url, "sync")
+    return Context(settings, engine, _mappings(), Landing(settings.landing))
 
 
 def forked(wish: dict[str, Any]) -> dict[str, int]:
@@ -92,6 +112,7 @@ def forked(wish: dict[str, Any]) -> dict[str, int]:
 
 def main() -> None:
     """Serve wishes until the input ends."""
+    _mappings()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(forked(json.loads(line))) + "\n")
         sys.stdout.flush()

@@ -24,6 +24,7 @@ from sandbox.dataset import Dataset
 from sandbox.odata import ODataErp
 from sandbox.sftp import SftpErp
 from sandbox.soap import SoapErp
+from sandbox.soap.habits import Habits
 from sync.context import Context
 from sync.deliver import DeliveryReport, deliver_due
 from tests.orders import shop
@@ -35,7 +36,14 @@ PROTOCOLS = {"anvil": "soap", "birch": "odata", "cedar": "sftp"}
 class Practice:
     """One practice ERP, mapped, and a portal that orders from it."""
 
-    def __init__(self, settings: Settings, erp: str, tiny: Dataset, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        erp: str,
+        tiny: Dataset,
+        folder: Path,
+        habits: Habits | None = None,
+    ) -> None:
         self.settings = settings
         self.erp = erp
         self.dealers_of = "birch" if erp == "cedar" else erp
@@ -43,7 +51,7 @@ class Practice:
         self.orders_file = folder / f"{erp}.jsonl"
         if erp == "anvil":
             self.server: Any = SoapErp(
-                rows, user="waybill", password="practice", orders=self.orders_file
+                rows, user="waybill", password="practice", orders=self.orders_file, habits=habits
             )
         elif erp == "birch":
             self.server = ODataErp(
@@ -196,10 +204,16 @@ class Practice:
 
 @contextmanager
 def practising(
-    settings: Settings, erp: str, tiny: Dataset, folder: Path, **how: Any
+    settings: Settings,
+    erp: str,
+    tiny: Dataset,
+    folder: Path,
+    *,
+    habits: Habits | None = None,
+    **how: Any,
 ) -> Iterator[Practice]:
-    """A practice ERP for a block."""
-    practice = Practice(settings, erp, tiny, folder)
+    """A practice ERP for a block; `habits` of the SOAP ERP."""
+    practice = Practice(settings, erp, tiny, folder, habits)
     try:
         practice.start(**how)
         yield practice

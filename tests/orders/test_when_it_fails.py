@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from mappings.settings import Settings
+from mappings.reading import read_mappings
+from mappings.settings import REPOSITORY, Settings
 from sandbox.dataset import Dataset
-from sync import order_book
+from sync import order_book, sending
 from sync.dead_letters import resume
 from tests.orders.practice import Practice, practising
 from waybill.cli import cli
@@ -137,3 +138,17 @@ def test_the_command_places_shows_and_delivers(birch_shop: Practice) -> None:
     assert "accepted" in shown
     assert reference in said("order", "list", "--json")
     assert "closed" in said("outbox", "lanes")
+
+
+def test_by_default_about_twelve_tries_fill_a_day_each_wait_drawn_from_nothing_to_its_limit() -> (
+    None
+):
+    how = read_mappings((REPOSITORY / "mappings" / "erps",)).mappings["anvil"].outbound("order")
+    assert how is not None
+    assert (how.retry.tries, how.retry.hours) == (12, 24)
+    limits = [how.first_wait * 2**n for n in range(how.retry.tries - 1)]
+    assert sum(limits) / 2 == pytest.approx(24 * 3600, rel=0.01)  # half of each, on the average
+    for attempt, limit in ((1, limits[0]), (6, limits[5])):
+        waits = [sending.jittered(how.first_wait, attempt, 24 * 3600) for _ in range(400)]
+        assert 0 <= min(waits) < limit / 10
+        assert limit * 0.9 < max(waits) <= limit

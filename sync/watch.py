@@ -1,8 +1,8 @@
 """What the database says that people should hear of: dead messages, ERPs that are down, a lane that
 stands still, subscriptions that cannot be kept.
 
-Each is an alert with one fingerprint, raised while it lasts and recovered when it is over. Must not
-tell anybody itself.
+Each is an alert with one fingerprint, raised while it lasts and recovered when it is over. Both
+lanes look: the gateway in its rounds, Airflow's sweep each minute. Must not tell anybody itself.
 """
 
 from __future__ import annotations
