@@ -28,6 +28,7 @@ from mappings.reading import MappingSet, parse_mapping
 from portal_db.audit import record
 from sync.context import Context
 from sync.corrections import hash_of
+from sync.fix_jobs import audited
 from sync.fix_preview import Place, record_texts
 from sync.fix_rules import Rule
 from sync.load import Order, load
@@ -191,7 +192,11 @@ def _correct(ctx: Context, job: Job, items: list[Row]) -> list[Row]:
             _mark(connection, job.id, item_id, "skipped", None, says)
         _counted(connection, job.id)
         if rows:
-            detail = {"job": job.id, "items": len(rows), "correction": rule.words()}
+            detail = {
+                "job": job.id,
+                "items": len(rows),
+                "correction": audited(ctx, job.erp, job.feed, rule),
+            }
             record(connection, job.actor, "correct", f"fix job {job.id}", detail)
     corrected = {row[0] for row in rows}
     return [one for one in items if one["id"] in corrected]

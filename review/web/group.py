@@ -15,11 +15,10 @@ from starlette.responses import Response
 
 from mappings.errors import Misconfigured
 from portal_db import desk
-from review.web import forms
+from review.web import asked, forms
 from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import OPERATORS, Page, user_of
-from review.web.masked import Mask
 from review.web.render import go, page, url
 from sync import groups
 from sync.corrections import texts_of
@@ -48,10 +47,13 @@ def _group(request: Request) -> Response:
     if len(items) > PAGE:
         items = items[:PAGE]
         following = url(request, f"/groups/{shape}", state=state, key=key, after=items[-1]["id"])
-    mask = Mask(request)
+    veil = asked.veil(request)
     for item in items:
-        _mask_reasons(mask, item)
-    raw = mask.record(texts_of(example["raw"])) if example else {}
+        item["reasons"] = veil.reasons(item["reasons"], item["part"])
+    raw: dict[str, str | None] = {}
+    if example:
+        columns = asked.columns(request, example["erp"], example["feed"], example["part"])
+        raw = veil.record(columns, texts_of(example["raw"]))
     return page(
         request,
         "group.html",
@@ -225,11 +227,6 @@ def _percent(given: str) -> Decimal | None:
         return Decimal(given) if given else None
     except InvalidOperation:
         raise Misconfigured(f"{given!r} is no percentage", code="until") from None
-
-
-def _mask_reasons(mask: Mask, item: dict[str, Any]) -> None:
-    for reason in item["reasons"]:
-        reason["raw"] = mask.text(reason["field"], reason["raw"])
 
 
 ROUTES = (

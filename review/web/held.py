@@ -10,11 +10,10 @@ from starlette.responses import Response
 
 from mappings.errors import Misconfigured
 from portal_db import desk_runs
-from review.web import forms
+from review.web import asked, forms
 from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page, user_of
-from review.web.masked import Mask
 from review.web.render import go, page
 from sync.release import refuse, release
 
@@ -22,8 +21,19 @@ from sync.release import refuse, release
 def _run(request: Request) -> Response:
     """One run: what came, what became of it; of a held one, what would change."""
     found = _found(request)
-    mask = Mask(request)
-    moves = [_movement(mask.payload(one)) for one in found["movements"] or []]
+    veil = asked.veil(request)
+    moves = [
+        _movement(
+            {
+                **one,
+                **{
+                    name: veil.value(one["part"], one["field"], one.get(name))
+                    for name in ("old", "new")
+                },
+            }
+        )
+        for one in found["movements"] or []
+    ]
     return page(request, "run.html", run=found, moves=moves)
 
 

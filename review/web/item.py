@@ -12,13 +12,13 @@ from starlette.responses import Response
 
 from mappings.errors import Misconfigured
 from portal_db import desk
-from review.web import forms
+from review.veil import Veil
+from review.web import asked, forms
 from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import OPERATORS, Page, user_of
 from review.web.group import mapping_of
 from review.web.marking import marked
-from review.web.masked import Mask, personal_values
 from review.web.render import go, page
 from sync import groups
 from sync.explain import record_bytes
@@ -50,7 +50,7 @@ _ANYWAY = (
 def _item(request: Request) -> Response:
     item = _found(request)
     context = desk_of(request).context()
-    mask = Mask(request)
+    veil = asked.veil(request)
     view = None
     if item["erp"] in context.mappings.mappings and item["feed"] in context.erp(item["erp"]).feeds:
         (view,) = preview(context, item["erp"], item["feed"], [item], None)
@@ -59,24 +59,26 @@ def _item(request: Request) -> Response:
     bytes_ = record_bytes(context, place.batch_id, place.part, place.record_no)
     first = item["reasons"][0]
     path = next((name for name, text in texts.items() if text == first["raw"]), "")
+    columns = asked.columns(request, item["erp"], item["feed"], place.part)
     text = bytes_.get("text")
     shown = None
     if text is not None:
-        shown = marked(
-            mask.free(text, personal_values(texts)), mask.text(first["field"], first["raw"]), path
-        )
+        nobodys = [value for name, value in texts.items() if not columns.personal(name)]
+        raw = veil.value(place.part, first["field"], first["raw"])
+        shown = marked(veil.content(text, nobodys), raw, path)
     with reading(request) as connection:
         notes = desk.notes(connection, f"item {item['id']}")
         group = desk.group(connection, item["shape"])
-    for reason in item["reasons"]:
-        reason["raw"] = mask.text(reason["field"], reason["raw"])
+    item["reasons"] = veil.reasons(item["reasons"], item["part"])
     for attempt in item["tries"]:
-        attempt["detail"] = mask.payload(attempt["detail"])
-        if mask.on and isinstance(attempt["detail"], dict):
-            attempt["detail"].pop("raw", None)
+        attempt["detail"] = _shown_detail(veil, item["part"], attempt["detail"])
+    for one in item["corrections"]:
+        its = asked.columns(request, item["erp"], item["feed"], one["part"])
+        one["changes"], one["was"] = (veil.record(its, one[n]) for n in ("changes", "was"))
     fields = []
     if view:
-        fields = [(name, mask.text(name, value)) for name, value in view.before.fields.items()]
+        part = place.part
+        fields = [(name, veil.value(part, name, text)) for name, text in view.before.fields.items()]
     return page(
         request,
         "item.html",
@@ -85,14 +87,22 @@ def _item(request: Request) -> Response:
         place=place,
         evidence=bytes_,
         shown=shown,
-        texts=mask.record(texts),
+        texts=veil.record(columns, texts),
         fields=fields,
         bad={reason["field"] for reason in item["reasons"]},
         notes=notes,
         edit=_EDIT,
         steps=[NEXT[item["code"]], *_ANYWAY] if item["code"] in NEXT else list(_ANYWAY),
-        masked=mask.on,
+        masked=not veil.clear,
     )
+
+
+def _shown_detail(veil: Veil, part: str, detail: Any) -> Any:  # noqa: ANN401 - as it was kept
+    """What an attempt kept: its reasons by their fields, its raw columns not for an auditor."""
+    if veil.clear or not isinstance(detail, dict):
+        return detail
+    kept = {name: value for name, value in detail.items() if name != "raw"}
+    return kept | ({"reasons": veil.reasons(kept["reasons"], part)} if "reasons" in kept else {})
 
 
 def _preview(request: Request) -> Response:

@@ -16,6 +16,7 @@ from review.web.gate import Page, user_of
 from review.web.render import go, page, url
 from sync.fix_jobs import ACTIVE, steer
 from sync.fix_rules import Rule
+from sync.people import Columns
 
 PAGE = 100
 _LISTS = {"failed": "Failed again", "skipped": "Left alone", "succeeded": "Worked"}
@@ -45,7 +46,12 @@ def _job(request: Request) -> Response:
                 following = url(request, f"/jobs/{number}", **{state: rows[-1]["item_id"]})
             lists[state] = (title, rows, following)
         group = desk.group(connection, job["shape"]) if job["shape"] else None
-    words = Rule.of(job["correction"]).words() if job["correction"] else None
+    words = None
+    if job["correction"]:
+        mapping = desk_of(request).context().mappings.mappings.get(job["erp"])
+        columns = Columns.anywhere(mapping, job["feed"])
+        clear = user_of(request).operates
+        words = Rule.of(job["correction"]).words(lambda path: not clear and columns.personal(path))
     done = job["succeeded"] + job["failed"] + job["skipped"]
     return page(
         request, "job.html", job=job, lists=lists, group=group, words=words, done=done,
