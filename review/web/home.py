@@ -23,7 +23,11 @@ KINDS = {
     "messages": "dead or uncertain messages",
     "lanes": "paused lanes",
     "mappings": "broken mappings",
-    "feeds": "late or missing feeds",
+    "feeds": "late, missing or failing feeds",
+}
+STATES = {name: name for name in desk.STATES} | {
+    "needs": "needs a person",
+    "waiting": "waits for a parent",
 }
 _FILTERS = ("erp", "feed", "code", "field", "assignee", "tag")
 
@@ -37,9 +41,9 @@ def _home(request: Request) -> Response:
         return go(request, f"/items/{text}")
     chosen = {name: query.get(name) or None for name in _FILTERS}
     after = (query["after"], query["shape"]) if query.get("after") and query.get("shape") else None
-    broken = _broken(request)
+    broken, mapped = _broken(request), desk_of(request).context().mappings.pairs()
     with reading(request) as connection:
-        counts = desk_matters.counts(connection) | {"mappings": len(broken)}
+        counts = desk_matters.counts(connection, mapped) | {"mappings": len(broken)}
         groups: list[dict[str, Any]] = []
         if kind in (None, "records"):
             groups = desk.groups(
@@ -53,7 +57,7 @@ def _home(request: Request) -> Response:
                 "batches": desk_matters.held_batches(connection),
                 "messages": desk_matters.message_groups(connection),
                 "lanes": desk_matters.lanes(connection),
-                "feeds": desk_matters.late_feeds(connection),
+                "feeds": desk_matters.overdue_feeds(connection, mapped),
             }
         choices = desk.choices(connection)
     matters = {
@@ -81,7 +85,7 @@ def _home(request: Request) -> Response:
         text=text,
         state=state,
         sort=sort,
-        states=desk.STATES,
+        states=STATES,
         following=following,
         first=url(request, "/", kind=kind, q=text, state=state, sort=sort, **chosen)
         if after

@@ -5,26 +5,31 @@ Changes go through `sync.fix_jobs`; the page names the version that its reader s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mappings.errors import Misconfigured
+from mappings.feeds import FEEDS
 from portal_db import desk
 from review.veil import Veil
 from review.web import asked, forms
-from review.web.database import reading
+from review.web.database import reader, reading
 from review.web.desk import desk_of
 from review.web.gate import OPERATORS, Page, user_of
 from review.web.group import mapping_of
 from review.web.marking import marked
-from review.web.render import go, page
+from review.web.render import UNREADABLE, go, page
 from sync import groups
+from sync.context import Context
 from sync.explain import record_bytes
 from sync.fix_jobs import fix_item
 from sync.fix_preview import Place, preview
 from sync.fix_rules import Rule
+from sync.history import key_fields
+from sync.sources import supplied
 
 _EDIT = "text."
 
@@ -49,7 +54,7 @@ _ANYWAY = (
 
 def _item(request: Request) -> Response:
     item = _found(request)
-    context = desk_of(request).context()
+    context = reader(request)
     veil = asked.veil(request)
     view = None
     if item["erp"] in context.mappings.mappings and item["feed"] in context.erp(item["erp"]).feeds:
@@ -79,6 +84,7 @@ def _item(request: Request) -> Response:
     if view:
         part = place.part
         fields = [(name, veil.value(part, name, text)) for name, text in view.before.fields.items()]
+    refused = _refused_paths(context, item, place)
     return page(
         request,
         "item.html",
@@ -87,7 +93,9 @@ def _item(request: Request) -> Response:
         place=place,
         evidence=bytes_,
         shown=shown,
-        texts=veil.record(columns, texts),
+        texts=veil.record(columns, {p: texts[p] for p in sorted(texts, key=_first(refused))}),
+        refused=refused,
+        key_fields=[] if item["key"].startswith(UNREADABLE) else key_fields(item["key"]),
         fields=fields,
         bad={reason["field"] for reason in item["reasons"]},
         notes=notes,
@@ -95,6 +103,23 @@ def _item(request: Request) -> Response:
         steps=[NEXT[item["code"]], *_ANYWAY] if item["code"] in NEXT else list(_ANYWAY),
         masked=not veil.clear,
     )
+
+
+def _refused_paths(context: Context, item: Any, place: Place) -> set[str]:  # noqa: ANN401 - a row
+    """The ERP's columns that the record's refused fields are made of, as mapped now."""
+    mapping = context.mappings.mappings.get(item["erp"])
+    if mapping is None or item["feed"] not in mapping.feeds:
+        return set()
+    supply = supplied(FEEDS[item["feed"]], mapping.feeds[item["feed"]]).get(place.part)
+    names = {r["field"] for r in item["reasons"] if r.get("part", place.part) == place.part}
+    found: set[str] = set()
+    for name in names:
+        found.update(getattr(supply.fields.get(name), "paths", ()) if supply else ())
+    return found
+
+
+def _first(refused: set[str]) -> Callable[[str], bool]:
+    return lambda path: path not in refused
 
 
 def _shown_detail(veil: Veil, part: str, detail: Any) -> Any:  # noqa: ANN401 - as it was kept
@@ -109,7 +134,7 @@ def _preview(request: Request) -> Response:
     """An edit side by side with what came, judged; nothing is changed yet."""
     item = _found(request)
     rule = _edits(request, item)
-    (shown,) = preview(desk_of(request).context(), item["erp"], item["feed"], [item], rule)
+    (shown,) = preview(reader(request), item["erp"], item["feed"], [item], rule)
     return page(
         request, "item_preview.html", item=item, shown=shown, rule=rule, edit=_EDIT,
         seen=forms.field(request, "seen"), reason=forms.field(request, "reason"),
@@ -145,8 +170,7 @@ def _note(request: Request) -> Response:
 
 def _edits(request: Request, item: dict[str, Any]) -> Rule:
     """What the form's texts change in the record as it came."""
-    context = desk_of(request).context()
-    (view,) = preview(context, item["erp"], item["feed"], [item], None)
+    (view,) = preview(reader(request), item["erp"], item["feed"], [item], None)
     form = forms.form_of(request)
     new = {}
     for path, text in view.texts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -19,6 +20,8 @@ from sync.fix_rules import Rule
 from sync.people import Columns
 
 PAGE = 100
+UNHELD_AFTER = timedelta(seconds=90)
+"""Airflow's DAG comes by every minute."""
 _LISTS = {"failed": "Failed again", "skipped": "Left alone", "succeeded": "Worked"}
 
 
@@ -56,6 +59,7 @@ def _job(request: Request) -> Response:
     return page(
         request, "job.html", job=job, lists=lists, group=group, words=words, done=done,
         active=job["state"] in ACTIVE and job["state"] != "paused",
+        unheld=job["state"] == "waiting" and datetime.now(UTC) - job["next_at"] > UNHELD_AFTER,
     )  # fmt: skip
 
 

@@ -22,7 +22,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from review.web import charts, forms
 from review.web.desk import desk_of
 from review.web.gate import user_if_any
+from sync.history import key_words
 
+UNREADABLE = "unreadable:"
 SAID = "waybill_desk_said"
 _SAID_SECONDS = 60
 _FOLDER = Path(__file__).parent
@@ -108,8 +110,25 @@ def number(value: float | Decimal | None) -> str:
     if value is None:
         return "–"
     if isinstance(value, Decimal):
-        return f"{value:,f}"
+        return exact(value)
     return f"{value:,}"
+
+
+def exact(value: Decimal | None, least: int = 0) -> str:
+    """All digits of a decimal but zeros at its end, `least` of them behind the point; `–` for none.
+
+    `12.500000` is `12.5`, as an amount (`exact(2)`) `12.50`; `0.000001` stays what it is.
+    """
+    if value is None:
+        return "–"
+    whole, _, rest = f"{value:,f}".partition(".")
+    rest = rest.rstrip("0").ljust(least, "0")
+    return f"{whole}.{rest}" if rest else whole
+
+
+def counted(value: int, one: str) -> str:
+    """A number with what it counts: `1 record`, `2,000 records`."""
+    return f"{value:,} {one if value == 1 else one + 's'}"
 
 
 def money(value: Decimal | None, currency: str | None = None) -> str:
@@ -117,6 +136,13 @@ def money(value: Decimal | None, currency: str | None = None) -> str:
     if value is None:
         return "–"
     return f"{value:,.2f}" + (f" {currency}" if currency else "")
+
+
+def key_text(stored: str | None) -> str:
+    """A record's key as people type it; one that could not be read is said so."""
+    if stored is None or stored.startswith(UNREADABLE):
+        return "without a readable key"
+    return key_words(stored) or ""
 
 
 def _plain(value: object) -> str:
@@ -165,7 +191,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Any] = {
-        "age": age, "instant": instant, "number": number, "money": money, "plain": _plain,
+        "age": age, "instant": instant, "number": number, "exact": exact, "counted": counted,
+        "key": key_text, "money": money, "plain": _plain,
     }  # fmt: skip
     made.filters.update(filters)
     return made
