@@ -68,8 +68,8 @@ def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dic
 
     Of a part without amounts: what goes first, then what comes, then what changes, with its name.
     """
-    names = [one.name for one in part.fields if one.name == "name"]
-    field = part.amount or (names[0] if names else part.key[0])
+    named: LiteralString = "name" if any(one.name == "name" for one in part.fields) else part.key[0]
+    field: LiteralString = part.amount or named
     order: LiteralString = (
         f"abs(coalesce(s.{field}, 0) - coalesce(t.{field}, 0)) DESC"
         if part.amount
