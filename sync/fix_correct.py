@@ -9,7 +9,7 @@ from mappings.fingerprint import fingerprint
 from portal_db.audit import record
 from sync.context import Context
 from sync.corrections import hash_of
-from sync.fix_items import counted
+from sync.fix_items import counted, mark
 from sync.fix_jobs import audited
 from sync.fix_lease import Job
 from sync.fix_preview import Place, record_texts
