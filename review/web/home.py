@@ -15,6 +15,7 @@ from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page
 from review.web.render import go, page, url
+from review.web.rules import needing
 
 PAGE = 50
 KINDS = {
@@ -23,6 +24,7 @@ KINDS = {
     "messages": "dead or uncertain messages",
     "lanes": "paused lanes",
     "mappings": "broken mappings",
+    "rules": "rules to decide, commit or end",
     "feeds": "late, missing or failing feeds",
 }
 STATES = {name: name for name in desk.STATES} | {
@@ -42,8 +44,10 @@ def _home(request: Request) -> Response:
     chosen = {name: query.get(name) or None for name in _FILTERS}
     after = (query["after"], query["shape"]) if query.get("after") and query.get("shape") else None
     broken, mapped = _broken(request), desk_of(request).context().mappings.pairs()
+    rules = needing(request)
     with reading(request) as connection:
-        counts = desk_matters.counts(connection, mapped) | {"mappings": len(broken)}
+        counts = desk_matters.counts(connection, mapped)
+        counts |= {"mappings": len(broken), "rules": len(rules)}
         groups: list[dict[str, Any]] = []
         if kind in (None, "records"):
             groups = desk.groups(
@@ -51,7 +55,7 @@ def _home(request: Request) -> Response:
                 limit=PAGE + 1, **chosen,
             )  # fmt: skip
         found = desk.by_key(connection, text) if text else []
-        matters: dict[str, list[dict[str, Any]]] = {"mappings": broken}
+        matters: dict[str, list[dict[str, Any]]] = {"mappings": broken, "rules": rules}
         if after is None:
             matters |= {
                 "batches": desk_matters.held_batches(connection),

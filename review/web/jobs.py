@@ -15,6 +15,7 @@ from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page, user_of
 from review.web.render import go, page, url
+from review.web.rules import usual_end
 from sync.fix_jobs import ACTIVE, steer
 from sync.fix_rules import Rule
 from sync.people import Columns
@@ -59,6 +60,8 @@ def _job(request: Request) -> Response:
     return page(
         request, "job.html", job=job, lists=lists, group=group, words=words, done=done,
         active=job["state"] in ACTIVE and job["state"] != "paused",
+        may_rule=bool(job["succeeded"]) and (job["correction"] or {}).get("kind", "edit") != "edit",
+        rule_until=usual_end(),
         unheld=job["state"] == "waiting" and datetime.now(UTC) - job["next_at"] > UNHELD_AFTER,
     )  # fmt: skip
 
