@@ -20,7 +20,7 @@ from review.web.desk import desk_of
 from review.web.gate import Page, user_of
 from review.web.render import go, page, url
 from sync import groups
-from sync.dead_letters import resume, retry_message, settle_message
+from sync.dead_letters import close_message, resume, retry_message, settle_message
 
 PAGE = 50
 MOST_AT_ONCE = 200
@@ -80,6 +80,8 @@ def _do(request: Request) -> Response:
             context, number, there=to == "there", actor=actor, reason=reason,
             number=forms.field(request, "number") or None,
         )  # fmt: skip
+    elif to == "close":
+        state = close_message(context, number, actor=actor, reason=reason)
     else:
         raise Misconfigured(f"a message cannot be {to!r}", code="form", remedy="Use its buttons.")
     return go(request, f"/messages/{number}", said=f"The message is {state} now.")
