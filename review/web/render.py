@@ -45,7 +45,7 @@ def page(request: Request, template: str, *, status: int = 200, **context: objec
         "user": user,
         "menu": _menu(request) if user else (),
         "token": forms.token(request),
-        "url": lambda path, **query: url(request, path, **query),
+        "url": lambda path, /, **query: url(request, path, **query),
         "said": said,
         "now": datetime.now(UTC),
         "charts": charts,
@@ -58,14 +58,14 @@ def page(request: Request, template: str, *, status: int = 200, **context: objec
     return response
 
 
-def url(request: Request, path: str, **query: object) -> str:
+def url(request: Request, path: str, /, **query: object) -> str:
     """The address of one of our pages, wherever the application is mounted; None drops a part."""
     base = str(request.scope.get("root_path") or desk_of(request).prefix).rstrip("/")
     kept = [(name, value) for name, value in query.items() if value not in (None, "")]
     return f"{base}{path}" + (f"?{urlencode(kept, doseq=True)}" if kept else "")
 
 
-def go(request: Request, path: str, *, said: str = "", **query: object) -> Response:
+def go(request: Request, path: str, /, *, said: str = "", **query: object) -> Response:
     """Send the browser to one of our pages after a POST; `said` is shown there once."""
     response = RedirectResponse(url(request, path, **query), status_code=303)
     if said:
