@@ -24,6 +24,7 @@ from review.web.app import make_app
 from review.web.own_gate import OwnGate
 from review.web.worker import Worker
 from tests.review.web.office import Office
+from tests.review.web.test_rule_pages import file_of
 from tests.sync.far_side import dealers
 from waybill.ports import free_port
 
@@ -186,6 +187,39 @@ def test_a_held_batch_is_released(
     for path in ("/feeds", "/messages", "/jobs"):
         olga.page.goto(path)
         olga.look()
+    office.night(0)
+
+
+def test_a_correction_becomes_a_rule_by_two_people(
+    office: Office, address: str, chromium: Chromium
+) -> None:
+    file_of(office)
+    office.night(2, name="A rule")
+    olga = Person(chromium, address, "olga", "desk")
+    olga.follow("mill/customers")
+    olga.page.get_by_label("New text").fill("active")
+    olga.press("Preview")
+    olga.page.get_by_label("Reason, for the record").fill("typing error")
+    olga.press("Do it for all 2")
+    olga.sees("2 worked, 0 failed again")
+    olga.page.get_by_text("Make it a rule").click()
+    olga.look()
+    olga.page.get_by_label("Reason", exact=True).fill("every night the same")
+    olga.press("Propose the rule")
+    olga.sees("somebody else approves it")
+    olga.look()
+    igor = Person(chromium, address, "igor", "phone")
+    igor.page.goto("/?kind=rules")
+    igor.look()
+    igor.follow("mill/customers")
+    igor.sees("Tried on")
+    igor.look()
+    igor.page.get_by_label("Reason", exact=True).fill("looked at the diff")
+    igor.press("Approve")
+    igor.sees("to be committed")
+    igor.look()
+    igor.page.goto("/rules")
+    igor.look()
     office.night(0)
 
 
