@@ -182,6 +182,10 @@ def fix(settings: Settings, url: str, folder: Path, items: int) -> dict[str, Any
             if row is None:
                 raise RuntimeError("nothing was quarantined")
             rule = Rule.of({"kind": "replace", "path": "status", "old": "odd", "new": "active"})
+            app = make_app(settings, Operator())
+            words = "kind=replace&path=status&old=odd&new=active"
+            previewed = asked(TestClient(app), 5, lambda _n: f"/groups/{row[0]}/fix?{words}")
+            app.state.desk.close()
             asked_at = time.monotonic()
             fix_group(
                 ctx, row[0], kind="correct", rule=rule, seen=row[1], reason="bench",
@@ -206,6 +210,7 @@ def fix(settings: Settings, url: str, folder: Path, items: int) -> dict[str, Any
     return {
         "items": items,
         "load_of_the_night_seconds": round(loaded, 1),
+        "preview_of_all_p50_p95_max_ms": previewed,
         "job_asked_for_seconds": round(queued, 2),
         "done_before_kill_9": killed_after["done"],
         "seconds_before_kill_9": killed_after["seconds"],

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from mappings.asks import ASKS
 from mappings.chains import chain_faults
+from mappings.corrections_meaning import correction_faults
 from mappings.feeds import FEEDS, PARTS
 from mappings.lines import Place, Tree
 from mappings.literals import misfit
@@ -81,6 +82,7 @@ def _feed(
     if isinstance(schedule, str) and (said := cron_fault(schedule, zone)):
         yield Fault((*place, "schedule"), f"{said}.")
     yield from _trust(raw, place, zone)
+    yield from (Fault(*found) for found in correction_faults(feed, raw, place))
     yield from _refers(raw.get("refers"), (*place, "refers"))
     yield from _guards(raw.get("guards"), (*place, "guards"))
     main = feed.part(feed.main)

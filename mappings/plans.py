@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mappings.corrections import ColumnCorrection
 from mappings.sources import SftpSource, Source
 from mappings.spec import Absent, FeedMapping, FieldMapping
 from mappings.vocabulary import Feed
@@ -36,6 +37,7 @@ class Supply:
     parent: FieldMapping | None = None
     records: str | None = None
     source: Source | None = None
+    corrections: tuple[ColumnCorrection, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -55,10 +57,19 @@ class Supply:
 def supplies(feed: Feed, mapping: FeedMapping) -> dict[str, Supply]:
     """Part name → how it is supplied, for every part that is not absent, in loading order."""
     found: dict[str, Supply] = {}
+    corrections: dict[str, tuple[ColumnCorrection, ...]] = {}
+    for one in mapping.corrections:
+        name = one.part or feed.main
+        corrections[name] = (*corrections.get(name, ()), one)
     for part in feed.parts:
         if part.name == feed.main:
             found[part.name] = Supply(
-                part.name, mapping.fields, mapping.deleted, mapping.version, source=mapping.source
+                part.name,
+                mapping.fields,
+                mapping.deleted,
+                mapping.version,
+                source=mapping.source,
+                corrections=corrections.get(part.name, ()),
             )
             continue
         given = mapping.parts.get(part.name, "absent")
@@ -71,6 +82,7 @@ def supplies(feed: Feed, mapping: FeedMapping) -> dict[str, Supply]:
                 given.parent,
                 given.records,
                 given.source,
+                corrections.get(part.name, ()),
             )
     return found
 

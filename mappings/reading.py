@@ -38,6 +38,10 @@ class MappingSet:
     texts: dict[str, str] = field(default_factory=dict)
     """ERP → its mapping's text, where that is not the file's: a mapping of then."""
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """(ERP, feed) of everything that is mapped."""
+        return [(erp, feed) for erp, one in sorted(self.mappings.items()) for feed in one.feeds]
+
 
 def read_mapping(path: Path) -> ErpMapping:
     """The mapping in one file.

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mappings.corrections import ColumnCorrection
 from mappings.credit_rules import CreditRules
 from mappings.fields import FieldMapping
 from mappings.live import Live
@@ -111,6 +112,9 @@ class FeedMapping(Strict):
     )
     keep: int | None = Field(
         None, ge=1, description="days for which its bytes are kept as evidence; default 400"
+    )
+    corrections: tuple[ColumnCorrection, ...] = Field(
+        (), description="texts of the ERP that are put right every time, each until a day"
     )
     defer_days: int = Field(7, ge=0, description="how long a record waits for its missing parent")
 

@@ -5,6 +5,7 @@ Few rows each, straight from the engine's tables. Reads; must not write.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -53,8 +54,8 @@ def lanes(connection: Connection) -> list[Row]:
         ).fetchall()
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """How much of each kind: one place, so that every page says the same."""
+def counts(connection: Connection, mapped: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """How much of each kind: one place, so that every page says the same. `mapped`: (ERP, feed)."""
     row = (
         connection.execute(
             "SELECT (SELECT coalesce(sum(open_items), 0) FROM sync.quarantine_group "
@@ -62,20 +63,34 @@ def counts(connection: Connection) -> dict[str, int]:
             "OR (state = 'ignored' AND ignored_until <= now()))), "
             "(SELECT count(*) FROM sync.batch WHERE state = 'held'), "
             "(SELECT count(*) FROM sync.outbox WHERE state IN ('dead', 'uncertain')), "
-            "(SELECT count(*) FROM sync.circuit WHERE state <> 'closed'), "
-            "(SELECT count(*) FROM portal.feed_status WHERE late)"
+            "(SELECT count(*) FROM sync.circuit WHERE state <> 'closed')"
         ).fetchone()
-        or (0,) * 5
+        or (0,) * 4
     )
-    names = ("records", "batches", "messages", "lanes", "feeds")
-    return {name: int(n) for name, n in zip(names, row, strict=True)}
+    names = ("records", "batches", "messages", "lanes")
+    found = {name: int(n) for name, n in zip(names, row, strict=True)}
+    return found | {"feeds": len(overdue_feeds(connection, mapped))}
 
 
-def late_feeds(connection: Connection) -> list[Row]:
-    """Feeds that are older than promised, the oldest first."""
+def overdue_feeds(connection: Connection, mapped: Sequence[tuple[str, str]]) -> list[Row]:
+    """Mapped feeds that need a person, those that never came first, then the oldest.
+
+    One is older than promised (`late`), or has never been confirmed (`confirmed_at` None), or its
+    pull or load fails: then `says`, `remedy` and `times` are those of its newest open alert.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
-            "SELECT erp, feed, scope_key, confirmed_at, promise, last_good_batch "
-            "FROM portal.feed_status WHERE late ORDER BY confirmed_at LIMIT %s",
-            (_MOST,),
+            "SELECT m.erp, m.feed, s.confirmed_at, s.promise, s.last_good_batch, "
+            "coalesce(s.late, false) AS late, a.says, a.remedy, a.times, a.first_at "
+            "FROM unnest(%s::text[], %s::text[]) AS m(erp, feed) "
+            "LEFT JOIN (SELECT erp, feed, min(confirmed_at) AS confirmed_at, "
+            "max(promise) AS promise, max(last_good_batch) AS last_good_batch, "
+            "bool_or(late) AS late FROM portal.feed_status GROUP BY 1, 2) s USING (erp, feed) "
+            "LEFT JOIN (SELECT DISTINCT ON (1, 2) erp, split_part(feed, '__', 1) AS feed, says, "
+            "remedy, times, first_at FROM sync.alert WHERE state = 'open' "
+            "AND kind IN ('task_failed', 'run_late') ORDER BY 1, 2, last_at DESC) a "
+            "USING (erp, feed) "
+            "WHERE s.confirmed_at IS NULL OR s.late OR a.says IS NOT NULL "
+            "ORDER BY s.confirmed_at NULLS FIRST, m.erp, m.feed",
+            ([erp for erp, _ in mapped], [feed for _, feed in mapped]),
         ).fetchall()

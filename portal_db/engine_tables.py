@@ -353,4 +353,5 @@ import portal_db.gateway_tables
 import portal_db.order_tables
 import portal_db.price_tables
 import portal_db.proof_tables
+import portal_db.rule_tables
 import portal_db.sweep_tables

@@ -64,17 +64,24 @@ _ARROW: dict[str, pa.DataType] = {"int": pa.int64(), "date": pa.date32(), "bool"
 
 
 def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dict[str, Any]]:
-    """The rows of a delta that move most, for whoever must release or refuse it."""
-    if part.amount is None:
-        return []
+    """The rows of a delta that move most, for whoever must release or refuse it.
+
+    Of a part without amounts: what goes first, then what comes, then what changes, with its name.
+    """
+    named: LiteralString = "name" if any(one.name == "name" for one in part.fields) else part.key[0]
+    field: LiteralString = part.amount or named
+    order: LiteralString = (
+        f"abs(coalesce(s.{field}, 0) - coalesce(t.{field}, 0)) DESC"
+        if part.amount
+        else "array_position(ARRAY['D', 'I', 'U'], d.op)"
+    )
     on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
-    field = part.amount
     rows = staging.connection.execute(
         f"SELECT {key_text(part, 'd')}, d.op, t.{field}::text, s.{field}::text "
         f"FROM {staging.table(part.name, '_delta')} d "
         f"LEFT JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
         f"LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} AND d.existed "
-        f"ORDER BY abs(coalesce(s.{field}, 0) - coalesce(t.{field}, 0)) DESC, 1 LIMIT %s",
+        f"ORDER BY {order}, 1 LIMIT %s",
         (limit,),
     ).fetchall()
     return [

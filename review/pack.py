@@ -24,6 +24,7 @@ from portal_db.audit import note_reading, sealed_rows
 from review import evidence, spreadsheet, verifier
 from review.report import Summary, render
 from review.signing import signing_key
+from review.veil import Veil
 from sync.anchoring import seal_and_anchor
 from sync.context import Context
 from sync.progress import Progress, silent
@@ -113,7 +114,10 @@ def _fill(
     signed, counts = _Signed(archive), {}
     summary = Summary(since, until)
     for done, table in enumerate(evidence.EXPORTED):
-        found = _Counted(evidence.rows(connection, table, since, until), summary.sees(table.name))
+        rows = evidence.rows(connection, table, since, until)
+        if table is evidence.CHANGES:
+            rows = _veiled(rows, Veil(ctx.settings, clear=False))
+        found = _Counted(rows, summary.sees(table.name))
         signed.add(f"{table.name}.csv", spreadsheet.table(found))
         counts[table.name] = found.count
         progress("export", done + 1, len(evidence.EXPORTED) + 1)
@@ -139,6 +143,12 @@ def _fill(
     archive.writestr(verifier.SIGNATURE, key.sign(text).hex())
     progress("export", len(evidence.EXPORTED) + 1, len(evidence.EXPORTED) + 1)
     return len(signed.files), counts, public
+
+
+def _veiled(rows: Iterator[dict[str, Any]], veil: Veil) -> Iterator[dict[str, Any]]:
+    """Changes of the portal with personal values masked: a pack leaves the house."""
+    for row in rows:
+        yield {**row, **{name: veil.fields(row["part"], row[name]) for name in ("old", "new")}}
 
 
 class _Counted:
@@ -233,7 +243,8 @@ pass_rates.csv  the same per day
 exceptions.csv  records that were not let in: why, since when, what became of them
 incidents.csv   batches that a guard stopped, and outages
 decisions.csv   what people did; audit.jsonl is the same, sealed
-changes.csv     what each run changed in the portal, before and after
+changes.csv     what each run changed in the portal, before and after; values that speak about
+                people are other letters of the same shape, the same for the same value
 rules/          mappings as they were in force, checks and guards as declared
 
 A cell that would begin a formula in a spreadsheet carries an apostrophe in front.

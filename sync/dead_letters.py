@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from mappings.errors import Misconfigured
-from portal_db import circuits, outcomes
+from portal_db import circuits, orders, outcomes
 from sync.context import Context
 
 Connection = psycopg.Connection[Any]
@@ -113,6 +113,43 @@ def settle_message(
         _by_person(connection, row, "settled", actor, reason)
         _audit(connection, actor, "settle message", row, reason)
     return "delivered" if there else "retryable"
+
+
+def close_message(ctx: Context, message_id: int, *, actor: str, reason: str) -> str:
+    """Let a message go for good, with its order where that is not over; returns its state.
+
+    Only one that is provably not in the ERP: never sent, refused, or known not to have gone out.
+    Raises Misconfigured (`no_message`, `state`, `may_be_there`).
+    """
+    with ctx.connection() as connection, connection.transaction():
+        row = _locked(connection, message_id)
+        if row["state"] not in ("dead", "retryable"):
+            raise _not_now(row, "closed")
+        sure = row["sent_at"] is None or row["last_outcome"] == "refused"
+        if row["state"] == "dead" and not sure:
+            raise Misconfigured(
+                f"message {message_id} may be in the ERP",
+                erp=str(row["erp"]),
+                code="may_be_there",
+                remedy="Look there first, and say what you found.",
+            )
+        over = True
+        if row["kind"] == "order":
+            found = connection.execute(
+                "SELECT ended_at IS NOT NULL FROM portal.order_request WHERE reference = %s",
+                (row["reference"],),
+            ).fetchone()
+            over = bool(found and found[0])
+        _by_person(connection, row, "cancelled", actor, reason)
+        if over:
+            connection.execute(
+                "UPDATE sync.outbox SET state = 'cancelled', ended_at = now() WHERE id = %s",
+                (message_id,),
+            )
+        else:  # the order's own way out: its holds end with it, and the dealer reads why
+            orders.cancel_order(connection, row["reference"], reason=reason, actor=actor)
+        _audit(connection, actor, "close message", row, reason)
+    return "cancelled"
 
 
 def resume(ctx: Context, erp: str, *, actor: str) -> bool:

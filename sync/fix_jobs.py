@@ -18,6 +18,7 @@ from mappings.errors import Misconfigured
 from portal_db.audit import record
 from sync.context import Context
 from sync.fix_rules import Rule
+from sync.people import Columns
 
 Connection = psycopg.Connection[Any]
 Kind = Literal["correct", "retry", "discard"]
@@ -53,7 +54,8 @@ def fix_item(
         connection.execute(
             "UPDATE sync.quarantine SET version = version + 1 WHERE id = %s", (item_id,)
         )
-        _begun(connection, job, 1, kind, rule, reason, actor, f"quarantine {item_id}")
+        told = audited(ctx, item["erp"], item["feed"], rule)
+        _begun(connection, job, 1, kind, told, reason, actor, f"quarantine {item_id}")
     return job
 
 
@@ -97,7 +99,8 @@ def fix_group(
             "WHERE shape = %s",
             (actor, shape),
         )
-        _begun(connection, job, items, kind, rule, reason, actor, f"group {shape}")
+        told = audited(ctx, group["erp"], group["feed"], rule)
+        _begun(connection, job, items, kind, told, reason, actor, f"group {shape}")
     return job
 
 
@@ -132,6 +135,14 @@ def steer(
             {"to": to, "id": job_id},
         )
         record(connection, actor, f"fix job {to}", f"fix job {job_id}", {"was": row[0]})
+
+
+def audited(ctx: Context, erp: str, feed: str, rule: Rule | None) -> str | None:
+    """A correction as the audit tells it: who reads that may not see personal values, which the
+    job and the correction keep.
+    """
+    columns = Columns.anywhere(ctx.mappings.mappings.get(erp), feed)
+    return None if rule is None else rule.words(columns.personal)
 
 
 def locked_item(connection: Connection, item_id: int, seen: int) -> Row:
@@ -228,15 +239,15 @@ def _begun(
     job: int,
     items: int,
     kind: Kind,
-    rule: Rule | None,
+    told: str | None,
     reason: str,
     actor: str,
     subject: str,
 ) -> None:
     connection.execute("UPDATE sync.fix_job SET items = %s WHERE id = %s", (items, job))
     detail = {"job": job, "items": items, "reason": reason}
-    if rule is not None:
-        detail["correction"] = rule.words()
+    if told is not None:
+        detail["correction"] = told
     record(connection, actor, f"fix: {kind}", subject, detail)
 
 

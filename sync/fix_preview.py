@@ -6,7 +6,8 @@ with the portal, is seen when it is loaded. Must not store anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,16 @@ class Preview:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of items: looked at, changed by the correction, passing with it, without bytes."""
+
+    looked: int
+    changed: int
+    passing: int
+    unreadable: int
+
+
 @dataclass(slots=True)
 class _Records:
     places: list[Place] = field(default_factory=list)
@@ -140,6 +151,27 @@ def preview(
         shown.get(one.item_id) or Preview(one.item_id, {}, {}, nothing, nothing, unreadable=True)
         for one in places
     ]
+
+
+def tally(
+    ctx: Context, erp: str, feed: str, pieces: Iterable[Sequence[Mapping[str, Any]]], rule: Rule
+) -> Tally:
+    """What a correction would do to all of these items, without a list of them."""
+    mapping = ctx.erp(erp)
+    found: Counter[str] = Counter()
+    for items in pieces:
+        places = [Place.of(item) for item in items]
+        texts = record_texts(ctx, places, erp, feed)
+        found["looked"] += len(places)
+        found["unreadable"] += len(places) - len(texts)
+        for part in {one.part for one in places}:
+            own = [texts[p.item_id] for p in places if p.part == part and p.item_id in texts]
+            changes = {row: new for row, one in enumerate(own) if (new := rule.changes(one))}
+            changed = [own[row] for row in changes]
+            after = judge_texts(mapping, feed, part, changed, dict(enumerate(changes.values())))
+            found["changed"] += len(changed)
+            found["passing"] += sum(not one.reasons for one in after)
+    return Tally(**{name: found[name] for name in ("looked", "changed", "passing", "unreadable")})
 
 
 def judge_texts(

@@ -7,7 +7,7 @@ are RE2, whose time grows with the text alone. Must not store or judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -95,10 +95,15 @@ class Rule:
             raise _refused(f"its pattern cannot be read: {error}") from None
         return str(made[0].as_py())
 
-    def words(self) -> str:
-        """The correction in one line, for people and for the audit."""
+    def words(self, hidden: Callable[[str], bool] = lambda _path: False) -> str:
+        """The correction in one line, for people and for the audit; no text of a `hidden` path."""
         if self.kind == "edit":
-            return "; ".join(f"{path}: → {text!r}" for path, text in self.values.items())
+            return "; ".join(
+                f"{path}: → {'(hidden)' if hidden(path) else repr(text)}"
+                for path, text in self.values.items()
+            )
+        if self.kind != "trim" and hidden(self.path):
+            return f"{self.path}: {self.kind} (hidden)"
         if self.kind == "map":
             pairs = ", ".join(f"{old!r} → {new!r}" for old, new in self.values.items())
             return f"{self.path}: {pairs}"

@@ -197,7 +197,7 @@ def quarantine(
         {"erp": erp, "feed": feed, "code": code, "state": state, "limit": limit},
     )
     for row in rows:
-        row["key"] = _key_words(row["key"])
+        row["key"] = key_words(row["key"])
     return rows
 
 
@@ -219,7 +219,7 @@ def quarantine_item(ctx: Context, item_id: int) -> Row:
         "WHERE quarantine_id = %(id)s ORDER BY id",
         {"id": item_id},
     )
-    return {**found[0], "key": _key_words(found[0]["key"]), "attempts_made": attempts}
+    return {**found[0], "key": key_words(found[0]["key"]), "attempts_made": attempts}
 
 
 def closest(word: str, known: Iterable[str], what: str) -> str:
@@ -238,14 +238,17 @@ def _rows(ctx: Context, sql: LiteralString, parameters: Row | None = None) -> li
         return cursor.execute(sql, parameters or {}).fetchall()
 
 
-def _key_words(key: str | None) -> str | None:
-    r"""The key as people type it: `A\|1|2` is stored, `A|1 2` is shown."""
-    if key is None:
-        return None
+def key_words(key: str | None) -> str | None:
+    """The key as people type it, its fields with blanks between them."""
+    return None if key is None else " ".join(key_fields(key))
+
+
+def key_fields(key: str) -> list[str]:
+    r"""The fields of a stored key: `A\|1|2` is `A|1` and `2`."""
     words = [""]
     for piece in re.findall(r"\\.|\||[^\\|]+", key):
         if piece == "|":
             words.append("")
         else:
             words[-1] += piece.removeprefix("\\") if len(piece) > 1 else piece
-    return " ".join(words)
+    return words

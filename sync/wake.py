@@ -7,11 +7,14 @@ cursor like any other: the ERP's own filter of what changed. Must not pull by it
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from mappings.errors import Misconfigured, WaybillError
 from portal_db import webhooks
+from portal_db.audit import record
+from portal_db.webhooks import Event
 from sync.context import Context
 from sync.scope import scope_of
 from sync.turn import want
@@ -30,6 +33,17 @@ def want_feed(ctx: Context, erp: str, feed: str) -> str:
     scope = scope_of(ctx.feed(erp, feed), mapping.time_zone, datetime.now(UTC))
     want(ctx, erp, feed, scope.key)
     return "marked as wanted"
+
+
+def ask_for_pull(ctx: Context, erp: str, feed: str, *, actor: str) -> None:
+    """A person wants a feed pulled now: written down beside the ERP's own calls, so that whoever
+    wakes feeds for those does it for this. Raises Misconfigured where it is not mapped.
+    """
+    ctx.feed(erp, feed)
+    with ctx.connection() as connection, connection.transaction():
+        event = Event(f"person {uuid.uuid4()}", "person", actor, feed)
+        webhooks.take_events(connection, erp, [event])
+        record(connection, actor, "pull asked for", f"{erp}/{feed}", {})
 
 
 def wake_waiting(ctx: Context, wake: Wake) -> list[tuple[str, str]]:

@@ -14,11 +14,13 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mappings.corrections import ColumnCorrection
 from mappings.feeds import FEEDS
 from mappings.plans import Supply, supplies
 from mappings.spec import ErpMapping, FieldMapping
 from mappings.vocabulary import Field, Part
 from transforms.column import Column, column_of, constant
+from transforms.corrected import corrected
 from transforms.hashing import raw_hash
 from transforms.parsing import FALSE, any_of
 from transforms.registry import SAYS, StepContext
@@ -80,7 +82,7 @@ class Mapper:
         `raw_hash` int64, `deleted` bool, `version` timestamp. Fields filled later are null.
         """
         rows = len(chunk.record_no)
-        raw = _Raw(chunk, rows)
+        raw = _Raw(chunk, rows, self.supply.corrections)
         deleted = raw.deleted(self.supply.deleted)
         problems: list[Problem] = []
         columns: dict[str, pa.Array] = {}
@@ -139,7 +141,7 @@ class Mapper:
         lookup = None if given.lookup is None else self._lookups[given.lookup]
         context = StepContext(self._time_zone, given.paths)
         return column_of(
-            field, [raw.column(path) for path in given.paths], given.through, lookup, context
+            field, [raw.corrected(path) for path in given.paths], given.through, lookup, context
         )
 
 
@@ -153,9 +155,12 @@ def mappers(erp: ErpMapping, feed_name: str) -> Mapping[str, Mapper]:
 class _Raw:
     """The chunk's columns, each in one piece; a path that no column has is absent everywhere."""
 
-    def __init__(self, chunk: Chunk, rows: int) -> None:
+    def __init__(
+        self, chunk: Chunk, rows: int, corrections: tuple[ColumnCorrection, ...] = ()
+    ) -> None:
         self._table = chunk.columns.combine_chunks()
         self._rows = rows
+        self._corrections = corrections
 
     def column(self, path: str) -> pa.Array:
         index = self._table.schema.get_field_index(path)
@@ -163,6 +168,10 @@ class _Raw:
             return pa.nulls(self._rows, pa.string())
         column = self._table.column(index)
         return column.chunk(0) if column.num_chunks else pa.nulls(0, pa.string())
+
+    def corrected(self, path: str) -> pa.Array:
+        """The column as the mapping puts it right; hashes and messages keep what came."""
+        return corrected(self.column(path), (c for c in self._corrections if c.column == path))
 
     def all(self) -> list[pa.Array]:
         return [self.column(name) for name in sorted(self._table.column_names)]

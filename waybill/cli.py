@@ -54,6 +54,7 @@ _COMMANDS = {
         "release": "waybill.cli_act",
         "refuse": "waybill.cli_act",
         "replay": "waybill.cli_act",
+        "rule": "waybill.cli_rule",
     },
     "Prove": {
         "audit": "waybill.cli_audit",

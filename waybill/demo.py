@@ -91,6 +91,7 @@ class Demo:
             self._settings,
             [self._practice.service()],
             gateway=not once,
+            desk=not once,
             practice=True,
             progress=told,
         ) as stack:

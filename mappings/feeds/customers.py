@@ -21,7 +21,8 @@ DEALER = Part(
     owned=True,
     fields=(
         Field("key", "text", "R", "the ERP's customer number"),
-        Field("name", "text", "R", "company name"),
+        # a dealer may be one person: then its name and tax number are a person's
+        Field("name", "text", "R", "company name", personal=True),
         Field(
             "status",
             "code",
@@ -40,7 +41,7 @@ DEALER = Part(
         Field("contract_type", "text", "-", "standard, special agreement, tender"),
         Field("currency", "ccy", "R", "the dealer's currency"),
         Field("language", "text", "-", "BCP 47"),
-        Field("tax_no", "text", "-", "tax number"),
+        Field("tax_no", "text", "-", "tax number", personal=True),
         Field("tax_zone", "text", "-", "tax zone"),
         Field("terms_code", "text", "-", "payment terms, the ERP's code"),
         Field("terms_text", "text", "-", "payment terms in words"),

@@ -15,6 +15,7 @@ from review import spreadsheet
 from review.veil import Veil
 from review.web.desk import desk_of
 from review.web.gate import user_of
+from sync.people import Columns
 
 PERIODS = (30, 90, 400)
 """Days that a page of rates may show."""
@@ -72,3 +73,9 @@ def file(rows: Iterable[Mapping[str, object]], name: str) -> Response:
 def veil(request: Request) -> Veil:
     """What this reader may see of personal values."""
     return Veil(desk_of(request).settings, clear=user_of(request).operates)
+
+
+def columns(request: Request, erp: str, feed: str, part: str) -> Columns:
+    """Which of an ERP's columns speak about people, as its mapping stands now."""
+    mapping = desk_of(request).context().mappings.mappings.get(erp)
+    return Columns.of(mapping, feed, part)

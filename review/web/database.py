@@ -15,6 +15,7 @@ from starlette.requests import Request
 from portal_db import audit
 from review.web.desk import desk_of
 from review.web.gate import user_of
+from sync.context import Context
 
 Reader = Literal["review", "auditor"]
 
@@ -25,9 +26,17 @@ def reading(request: Request, role: Reader | None = None) -> Iterator[psycopg.Co
 
     As `waybill_review` for an operator and `waybill_auditor` for an auditor, unless `role` says.
     """
-    chosen: Reader = role or ("review" if user_of(request).operates else "auditor")
-    with desk_of(request).reading(chosen) as connection:
+    with desk_of(request).reading(role or _role(request)) as connection:
         yield connection
+
+
+def reader(request: Request) -> Context:
+    """The engine's context for verbs that only look, with the same role as `reading`."""
+    return desk_of(request).reader(_role(request))
+
+
+def _role(request: Request) -> Reader:
+    return "review" if user_of(request).operates else "auditor"
 
 
 def note_reading(request: Request, subject: str, **detail: object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,10 @@ class Desk:
                 self._context.mappings = read_mappings(self.settings.mappings)
             self._mapping_files = stamps
             return self._context
+
+    def reader(self, role: Role) -> Context:
+        """The engine's context for what only looks: the same mappings, as `waybill_<role>`."""
+        return replace(self.context(), engine=self._engine(role))
 
     def close(self) -> None:
         """Give every connection back."""

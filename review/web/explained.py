@@ -15,8 +15,7 @@ from starlette.responses import Response
 from mappings.errors import Misconfigured
 from mappings.feeds import PARTS
 from review.web import asked
-from review.web.database import note_reading
-from review.web.desk import desk_of
+from review.web.database import note_reading, reader
 from review.web.gate import Page
 from review.web.render import page
 from sync.explain import explain, field_line
@@ -43,9 +42,12 @@ def _explain(request: Request) -> Response:
     context["typed"] = typed or shlex.join(key)
     note_reading(request, f"explain {table}", key=key, field=field)
     try:
-        found = asked.veil(request).explained(explain(desk_of(request).context(), table, list(key)))
+        found = explain(reader(request), table, list(key))
     except Misconfigured as fault:
         return page(request, "explain.html", status=404, **context | {"fault": fault})
+    feed = PARTS[table].feed
+    columns = asked.columns(request, found["erp"], feed, table)
+    found = asked.veil(request).explained(found, columns)
     lines = found["mapping"]["fields"]
     chosen = [line for line in lines if field in (None, line["field"])]
     raws = [raw for line in chosen for raw in line.get("raw", {}).values() if raw]

@@ -6,6 +6,7 @@ judge: previews come from `sync.fix_preview`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
@@ -15,21 +16,23 @@ from starlette.responses import Response
 
 from mappings.errors import Misconfigured
 from portal_db import desk
-from review.web import forms
-from review.web.database import reading
+from review.web import asked, forms
+from review.web.database import reader, reading
 from review.web.desk import desk_of
 from review.web.gate import OPERATORS, Page, user_of
-from review.web.masked import Mask
 from review.web.render import go, page, url
 from sync import groups
 from sync.corrections import texts_of
 from sync.fix_jobs import MappingOf, fix_group
-from sync.fix_preview import preview
+from sync.fix_preview import preview, tally
 from sync.fix_rules import SAYS, Rule
 from sync.sources import supplied
 
 PAGE = 50
 CANARY = 5
+TALLIED = 10_000
+"""So many of a group are tried for the totals of a preview; the job tries every one."""
+_PIECE = 2_000
 
 
 def _group(request: Request) -> Response:
@@ -48,10 +51,13 @@ def _group(request: Request) -> Response:
     if len(items) > PAGE:
         items = items[:PAGE]
         following = url(request, f"/groups/{shape}", state=state, key=key, after=items[-1]["id"])
-    mask = Mask(request)
+    veil = asked.veil(request)
     for item in items:
-        _mask_reasons(mask, item)
-    raw = mask.record(texts_of(example["raw"])) if example else {}
+        item["reasons"] = veil.reasons(item["reasons"], item["part"])
+    raw: dict[str, str | None] = {}
+    if example:
+        columns = asked.columns(request, example["erp"], example["feed"], example["part"])
+        raw = veil.record(columns, texts_of(example["raw"]))
     return page(
         request,
         "group.html",
@@ -67,6 +73,7 @@ def _group(request: Request) -> Response:
         following=following,
         first=url(request, f"/groups/{shape}", state=state, key=key) if after else None,
         kinds={kind: says for kind, says in SAYS.items() if kind != "edit"},
+        likely="replace" if (one["value_shape"] or "").strip() else "default",
         path=_path(request, one),
         paths=sorted(raw),
         canary=CANARY,
@@ -82,9 +89,11 @@ def _fix(request: Request) -> Response:
     with reading(request) as connection:
         one = _found(desk.group(connection, shape))
         items = desk.items(connection, shape, after=after, limit=PAGE + 1)
+        pieces = _pieces(connection, shape)
+        totals = tally(reader(request), one["erp"], one["feed"], pieces, rule)
     more = len(items) > PAGE
     items = items[:PAGE]
-    shown = preview(desk_of(request).context(), one["erp"], one["feed"], items, rule)
+    shown = preview(reader(request), one["erp"], one["feed"], items, rule)
     kept = {name: query.get(name) for name in ("kind", "path", "old", "new", "pairs", "canary")}
     following = (
         url(request, f"/groups/{shape}/fix", **kept, after=items[-1]["id"]) if more else None
@@ -96,11 +105,21 @@ def _fix(request: Request) -> Response:
         rule=rule,
         kept=kept,
         shown=list(zip(items, shown, strict=True)),
-        passing=sum(one.passes for one in shown),
-        changed=sum(bool(one.changes) for one in shown),
+        totals=totals,
         following=following,
         first=url(request, f"/groups/{shape}/fix", **kept) if after else None,
     )
+
+
+def _pieces(connection: desk.Connection, shape: str) -> Iterator[list[dict[str, Any]]]:
+    """A group's open items, the newest first, as many as a page's time allows."""
+    after: int | None = None
+    for _ in range(TALLIED // _PIECE):
+        piece = desk.items(connection, shape, after=after, limit=_PIECE)
+        if not piece:
+            return
+        yield piece
+        after = int(piece[-1]["id"])
 
 
 def _do(request: Request) -> Response:
@@ -225,11 +244,6 @@ def _percent(given: str) -> Decimal | None:
         return Decimal(given) if given else None
     except InvalidOperation:
         raise Misconfigured(f"{given!r} is no percentage", code="until") from None
-
-
-def _mask_reasons(mask: Mask, item: dict[str, Any]) -> None:
-    for reason in item["reasons"]:
-        reason["raw"] = mask.text(reason["field"], reason["raw"])
 
 
 ROUTES = (

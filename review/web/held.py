@@ -10,20 +10,30 @@ from starlette.responses import Response
 
 from mappings.errors import Misconfigured
 from portal_db import desk_runs
-from review.web import forms
+from review.web import asked, forms
 from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page, user_of
-from review.web.masked import Mask
-from review.web.render import go, page
+from review.web.render import exact, go, page
 from sync.release import refuse, release
 
 
 def _run(request: Request) -> Response:
     """One run: what came, what became of it; of a held one, what would change."""
     found = _found(request)
-    mask = Mask(request)
-    moves = [_movement(mask.payload(one)) for one in found["movements"] or []]
+    veil = asked.veil(request)
+    moves = [
+        _movement(
+            {
+                **one,
+                **{
+                    name: veil.value(one["part"], one["field"], one.get(name))
+                    for name in ("old", "new")
+                },
+            }
+        )
+        for one in found["movements"] or []
+    ]
     return page(request, "run.html", run=found, moves=moves)
 
 
@@ -44,13 +54,16 @@ def _decide(request: Request) -> Response:
 
 def _movement(one: Any) -> dict[str, Any]:  # noqa: ANN401 - as the run kept it
     """One row of what would change, with how far its value moves where both are numbers."""
-    moved = dict(one)
-    old, new = moved.get("old"), moved.get("new")
-    moved["by"] = None
+    moved = {"part": "", "key": None, "field": None, **one}
+    old, new = moved["old"], moved["new"]
+    moved["by"] = {"I": "comes", "D": "goes"}.get(str(moved.get("op")), "–")
     try:
         if old is not None and new is not None and Decimal(str(old)) != 0:
             change = (Decimal(str(new)) - Decimal(str(old))) / Decimal(str(old)) * 100
             moved["by"] = f"{change:+.1f} %"
+        for name in ("old", "new"):
+            if moved[name] is not None:
+                moved[name] = exact(Decimal(str(moved[name])))
     except InvalidOperation:
         pass
     return moved

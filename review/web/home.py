@@ -15,6 +15,7 @@ from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page
 from review.web.render import go, page, url
+from review.web.rules import needing
 
 PAGE = 50
 KINDS = {
@@ -23,7 +24,12 @@ KINDS = {
     "messages": "dead or uncertain messages",
     "lanes": "paused lanes",
     "mappings": "broken mappings",
-    "feeds": "late or missing feeds",
+    "rules": "rules to decide, commit or end",
+    "feeds": "late, missing or failing feeds",
+}
+STATES = {name: name for name in desk.STATES} | {
+    "needs": "needs a person",
+    "waiting": "waits for a parent",
 }
 _FILTERS = ("erp", "feed", "code", "field", "assignee", "tag")
 
@@ -37,9 +43,11 @@ def _home(request: Request) -> Response:
         return go(request, f"/items/{text}")
     chosen = {name: query.get(name) or None for name in _FILTERS}
     after = (query["after"], query["shape"]) if query.get("after") and query.get("shape") else None
-    broken = _broken(request)
+    broken, mapped = _broken(request), desk_of(request).context().mappings.pairs()
+    rules = needing(request)
     with reading(request) as connection:
-        counts = desk_matters.counts(connection) | {"mappings": len(broken)}
+        counts = desk_matters.counts(connection, mapped)
+        counts |= {"mappings": len(broken), "rules": len(rules)}
         groups: list[dict[str, Any]] = []
         if kind in (None, "records"):
             groups = desk.groups(
@@ -47,13 +55,13 @@ def _home(request: Request) -> Response:
                 limit=PAGE + 1, **chosen,
             )  # fmt: skip
         found = desk.by_key(connection, text) if text else []
-        matters: dict[str, list[dict[str, Any]]] = {"mappings": broken}
+        matters: dict[str, list[dict[str, Any]]] = {"mappings": broken, "rules": rules}
         if after is None:
             matters |= {
                 "batches": desk_matters.held_batches(connection),
                 "messages": desk_matters.message_groups(connection),
                 "lanes": desk_matters.lanes(connection),
-                "feeds": desk_matters.late_feeds(connection),
+                "feeds": desk_matters.overdue_feeds(connection, mapped),
             }
         choices = desk.choices(connection)
     matters = {
@@ -81,7 +89,7 @@ def _home(request: Request) -> Response:
         text=text,
         state=state,
         sort=sort,
-        states=desk.STATES,
+        states=STATES,
         following=following,
         first=url(request, "/", kind=kind, q=text, state=state, sort=sort, **chosen)
         if after

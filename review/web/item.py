@@ -5,26 +5,31 @@ Changes go through `sync.fix_jobs`; the page names the version that its reader s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mappings.errors import Misconfigured
+from mappings.feeds import FEEDS
 from portal_db import desk
-from review.web import forms
-from review.web.database import reading
+from review.veil import Veil
+from review.web import asked, forms
+from review.web.database import reader, reading
 from review.web.desk import desk_of
 from review.web.gate import OPERATORS, Page, user_of
 from review.web.group import mapping_of
 from review.web.marking import marked
-from review.web.masked import Mask, personal_values
-from review.web.render import go, page
+from review.web.render import UNREADABLE, go, page
 from sync import groups
+from sync.context import Context
 from sync.explain import record_bytes
 from sync.fix_jobs import fix_item
 from sync.fix_preview import Place, preview
 from sync.fix_rules import Rule
+from sync.history import key_fields
+from sync.sources import supplied
 
 _EDIT = "text."
 
@@ -49,8 +54,8 @@ _ANYWAY = (
 
 def _item(request: Request) -> Response:
     item = _found(request)
-    context = desk_of(request).context()
-    mask = Mask(request)
+    context = reader(request)
+    veil = asked.veil(request)
     view = None
     if item["erp"] in context.mappings.mappings and item["feed"] in context.erp(item["erp"]).feeds:
         (view,) = preview(context, item["erp"], item["feed"], [item], None)
@@ -59,24 +64,27 @@ def _item(request: Request) -> Response:
     bytes_ = record_bytes(context, place.batch_id, place.part, place.record_no)
     first = item["reasons"][0]
     path = next((name for name, text in texts.items() if text == first["raw"]), "")
+    columns = asked.columns(request, item["erp"], item["feed"], place.part)
     text = bytes_.get("text")
     shown = None
     if text is not None:
-        shown = marked(
-            mask.free(text, personal_values(texts)), mask.text(first["field"], first["raw"]), path
-        )
+        nobodys = [value for name, value in texts.items() if not columns.personal(name)]
+        raw = veil.value(place.part, first["field"], first["raw"])
+        shown = marked(veil.content(text, nobodys), raw, path)
     with reading(request) as connection:
         notes = desk.notes(connection, f"item {item['id']}")
         group = desk.group(connection, item["shape"])
-    for reason in item["reasons"]:
-        reason["raw"] = mask.text(reason["field"], reason["raw"])
+    item["reasons"] = veil.reasons(item["reasons"], item["part"])
     for attempt in item["tries"]:
-        attempt["detail"] = mask.payload(attempt["detail"])
-        if mask.on and isinstance(attempt["detail"], dict):
-            attempt["detail"].pop("raw", None)
+        attempt["detail"] = _shown_detail(veil, item["part"], attempt["detail"])
+    for one in item["corrections"]:
+        its = asked.columns(request, item["erp"], item["feed"], one["part"])
+        one["changes"], one["was"] = (veil.record(its, one[n]) for n in ("changes", "was"))
     fields = []
     if view:
-        fields = [(name, mask.text(name, value)) for name, value in view.before.fields.items()]
+        part = place.part
+        fields = [(name, veil.value(part, name, text)) for name, text in view.before.fields.items()]
+    refused = _refused_paths(context, item, place)
     return page(
         request,
         "item.html",
@@ -85,21 +93,48 @@ def _item(request: Request) -> Response:
         place=place,
         evidence=bytes_,
         shown=shown,
-        texts=mask.record(texts),
+        texts=veil.record(columns, {p: texts[p] for p in sorted(texts, key=_first(refused))}),
+        refused=refused,
+        key_fields=[] if item["key"].startswith(UNREADABLE) else key_fields(item["key"]),
         fields=fields,
         bad={reason["field"] for reason in item["reasons"]},
         notes=notes,
         edit=_EDIT,
         steps=[NEXT[item["code"]], *_ANYWAY] if item["code"] in NEXT else list(_ANYWAY),
-        masked=mask.on,
+        masked=not veil.clear,
     )
+
+
+def _refused_paths(context: Context, item: Any, place: Place) -> set[str]:  # noqa: ANN401 - a row
+    """The ERP's columns that the record's refused fields are made of, as mapped now."""
+    mapping = context.mappings.mappings.get(item["erp"])
+    if mapping is None or item["feed"] not in mapping.feeds:
+        return set()
+    supply = supplied(FEEDS[item["feed"]], mapping.feeds[item["feed"]]).get(place.part)
+    names = {r["field"] for r in item["reasons"] if r.get("part", place.part) == place.part}
+    found: set[str] = set()
+    for name in names:
+        found.update(getattr(supply.fields.get(name), "paths", ()) if supply else ())
+    return found
+
+
+def _first(refused: set[str]) -> Callable[[str], bool]:
+    return lambda path: path not in refused
+
+
+def _shown_detail(veil: Veil, part: str, detail: Any) -> Any:  # noqa: ANN401 - as it was kept
+    """What an attempt kept: its reasons by their fields, its raw columns not for an auditor."""
+    if veil.clear or not isinstance(detail, dict):
+        return detail
+    kept = {name: value for name, value in detail.items() if name != "raw"}
+    return kept | ({"reasons": veil.reasons(kept["reasons"], part)} if "reasons" in kept else {})
 
 
 def _preview(request: Request) -> Response:
     """An edit side by side with what came, judged; nothing is changed yet."""
     item = _found(request)
     rule = _edits(request, item)
-    (shown,) = preview(desk_of(request).context(), item["erp"], item["feed"], [item], rule)
+    (shown,) = preview(reader(request), item["erp"], item["feed"], [item], rule)
     return page(
         request, "item_preview.html", item=item, shown=shown, rule=rule, edit=_EDIT,
         seen=forms.field(request, "seen"), reason=forms.field(request, "reason"),
@@ -135,8 +170,7 @@ def _note(request: Request) -> Response:
 
 def _edits(request: Request, item: dict[str, Any]) -> Rule:
     """What the form's texts change in the record as it came."""
-    context = desk_of(request).context()
-    (view,) = preview(context, item["erp"], item["feed"], [item], None)
+    (view,) = preview(reader(request), item["erp"], item["feed"], [item], None)
     form = forms.form_of(request)
     new = {}
     for path, text in view.texts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -14,10 +15,14 @@ from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page, user_of
 from review.web.render import go, page, url
+from review.web.rules import usual_end
 from sync.fix_jobs import ACTIVE, steer
 from sync.fix_rules import Rule
+from sync.people import Columns
 
 PAGE = 100
+UNHELD_AFTER = timedelta(seconds=90)
+"""Airflow's DAG comes by every minute."""
 _LISTS = {"failed": "Failed again", "skipped": "Left alone", "succeeded": "Worked"}
 
 
@@ -45,11 +50,19 @@ def _job(request: Request) -> Response:
                 following = url(request, f"/jobs/{number}", **{state: rows[-1]["item_id"]})
             lists[state] = (title, rows, following)
         group = desk.group(connection, job["shape"]) if job["shape"] else None
-    words = Rule.of(job["correction"]).words() if job["correction"] else None
+    words = None
+    if job["correction"]:
+        mapping = desk_of(request).context().mappings.mappings.get(job["erp"])
+        columns = Columns.anywhere(mapping, job["feed"])
+        clear = user_of(request).operates
+        words = Rule.of(job["correction"]).words(lambda path: not clear and columns.personal(path))
     done = job["succeeded"] + job["failed"] + job["skipped"]
     return page(
         request, "job.html", job=job, lists=lists, group=group, words=words, done=done,
         active=job["state"] in ACTIVE and job["state"] != "paused",
+        may_rule=bool(job["succeeded"]) and (job["correction"] or {}).get("kind", "edit") != "edit",
+        rule_until=usual_end(),
+        unheld=job["state"] == "waiting" and datetime.now(UTC) - job["next_at"] > UNHELD_AFTER,
     )  # fmt: skip
 
 

@@ -14,14 +14,13 @@ from starlette.responses import Response
 
 from mappings.errors import Misconfigured, WaybillError
 from portal_db import desk, desk_matters, desk_runs
-from review.web import forms
+from review.web import asked, forms
 from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page, user_of
-from review.web.masked import Mask
 from review.web.render import go, page, url
 from sync import groups
-from sync.dead_letters import resume, retry_message, settle_message
+from sync.dead_letters import close_message, resume, retry_message, settle_message
 
 PAGE = 50
 MOST_AT_ONCE = 200
@@ -53,14 +52,14 @@ def _message(request: Request) -> Response:
         notes = desk.notes(connection, f"message {number}")
     if found is None:
         raise Misconfigured(f"there is no message {number}", code="not_found")
-    mask = Mask(request)
+    veil = asked.veil(request)
     for one in found["payloads"]:
-        one["payload"] = mask.payload(one["payload"])
+        one["payload"] = veil.payload(one["payload"])
         one["text"] = json.dumps(one["payload"], ensure_ascii=False, indent=2)
-    if mask.on:  # what went over the wire holds names and addresses in the ERP's own words
+    if not veil.clear:  # what went over the wire holds names and addresses in the ERP's own words
         for one in found["attempts_made"]:
             one["request"] = one["answer"] = None
-    return page(request, "message.html", message=found, notes=notes, masked=mask.on)
+    return page(request, "message.html", message=found, notes=notes, masked=not veil.clear)
 
 
 def _do(request: Request) -> Response:
@@ -81,6 +80,8 @@ def _do(request: Request) -> Response:
             context, number, there=to == "there", actor=actor, reason=reason,
             number=forms.field(request, "number") or None,
         )  # fmt: skip
+    elif to == "close":
+        state = close_message(context, number, actor=actor, reason=reason)
     else:
         raise Misconfigured(f"a message cannot be {to!r}", code="form", remedy="Use its buttons.")
     return go(request, f"/messages/{number}", said=f"The message is {state} now.")

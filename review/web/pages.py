@@ -14,6 +14,7 @@ from review.web import (
     messages,
     quality,
     reconciliation,
+    rules,
     trail,
 )
 from review.web.gate import Page
@@ -23,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     *group.ROUTES,
     *item.ROUTES,
     *jobs.ROUTES,
+    *rules.ROUTES,
     *held.ROUTES,
     *messages.ROUTES,
     *feeds.ROUTES,

@@ -14,11 +14,11 @@ from starlette.responses import Response
 from mappings.errors import Misconfigured
 from portal_db.check_results import KEPT
 from review import quality
-from review.veil import speaks_of_people
 from review.web import asked
 from review.web.database import note_reading, reading
 from review.web.gate import Page
 from review.web.render import page
+from sync.people import speaks_of_people
 
 Row = dict[str, Any]
 _PAGE = 25

@@ -22,7 +22,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from review.web import charts, forms
 from review.web.desk import desk_of
 from review.web.gate import user_if_any
+from sync.history import key_words
 
+UNREADABLE = "unreadable:"
 SAID = "waybill_desk_said"
 _SAID_SECONDS = 60
 _FOLDER = Path(__file__).parent
@@ -43,7 +45,7 @@ def page(request: Request, template: str, *, status: int = 200, **context: objec
         "user": user,
         "menu": _menu(request) if user else (),
         "token": forms.token(request),
-        "url": lambda path, **query: url(request, path, **query),
+        "url": lambda path, /, **query: url(request, path, **query),
         "said": said,
         "now": datetime.now(UTC),
         "charts": charts,
@@ -56,14 +58,14 @@ def page(request: Request, template: str, *, status: int = 200, **context: objec
     return response
 
 
-def url(request: Request, path: str, **query: object) -> str:
+def url(request: Request, path: str, /, **query: object) -> str:
     """The address of one of our pages, wherever the application is mounted; None drops a part."""
     base = str(request.scope.get("root_path") or desk_of(request).prefix).rstrip("/")
     kept = [(name, value) for name, value in query.items() if value not in (None, "")]
     return f"{base}{path}" + (f"?{urlencode(kept, doseq=True)}" if kept else "")
 
 
-def go(request: Request, path: str, *, said: str = "", **query: object) -> Response:
+def go(request: Request, path: str, /, *, said: str = "", **query: object) -> Response:
     """Send the browser to one of our pages after a POST; `said` is shown there once."""
     response = RedirectResponse(url(request, path, **query), status_code=303)
     if said:
@@ -108,8 +110,25 @@ def number(value: float | Decimal | None) -> str:
     if value is None:
         return "–"
     if isinstance(value, Decimal):
-        return f"{value:,f}"
+        return exact(value)
     return f"{value:,}"
+
+
+def exact(value: Decimal | None, least: int = 0) -> str:
+    """All digits of a decimal but zeros at its end, `least` of them behind the point; `–` for none.
+
+    `12.500000` is `12.5`, as an amount (`exact(2)`) `12.50`; `0.000001` stays what it is.
+    """
+    if value is None:
+        return "–"
+    whole, _, rest = f"{value:,f}".partition(".")
+    rest = rest.rstrip("0").ljust(least, "0")
+    return f"{whole}.{rest}" if rest else whole
+
+
+def counted(value: int, one: str) -> str:
+    """A number with what it counts: `1 record`, `2,000 records`."""
+    return f"{value:,} {one if value == 1 else one + 's'}"
 
 
 def money(value: Decimal | None, currency: str | None = None) -> str:
@@ -117,6 +136,13 @@ def money(value: Decimal | None, currency: str | None = None) -> str:
     if value is None:
         return "–"
     return f"{value:,.2f}" + (f" {currency}" if currency else "")
+
+
+def key_text(stored: str | None) -> str:
+    """A record's key as people type it; one that could not be read is said so."""
+    if stored is None or stored.startswith(UNREADABLE):
+        return "without a readable key"
+    return key_words(stored) or ""
 
 
 def _plain(value: object) -> str:
@@ -165,7 +191,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Any] = {
-        "age": age, "instant": instant, "number": number, "money": money, "plain": _plain,
+        "age": age, "instant": instant, "number": number, "exact": exact, "counted": counted,
+        "key": key_text, "money": money, "plain": _plain,
     }  # fmt: skip
     made.filters.update(filters)
     return made

@@ -40,6 +40,8 @@ def _trail(request: Request) -> Response:
             before=before,
             limit=None if as_file else _PAGE + 1,
         )
+        veil = asked.veil(request)
+        rows = [{**row, "detail": veil.payload(row["detail"])} for row in rows]
         if as_file:
             return asked.file(rows, "audit")
         head, unsealed = audit.head(connection), audit.unsealed(connection)

@@ -53,7 +53,7 @@ def behaviours() -> list[Behaviour]:
             if not name.startswith(f"{group}-"):
                 raise ValueError(f"{name} stands under {group}")
             found.append(
-                Behaviour(name, told["title"], own["says"], own.get("later", told["later"]))
+                Behaviour(name, told["title"], own["says"], own.get("later", told.get("later", "")))
             )
     return found
 

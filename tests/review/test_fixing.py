@@ -165,6 +165,26 @@ def test_DLQ_6_a_discard_is_on_record_and_every_count_agrees(mill: World) -> Non
     assert mill.items() == {}, "the same bytes stay out"
 
 
+def test_DLQ_7_a_key_that_fails_again_is_one_item_and_a_later_good_record_ends_it(
+    mill: World,
+) -> None:
+    night(mill, 1)
+    first = mill.items()["B0"]
+    night(mill, 1, status="stranger")
+    again = mill.items()["B0"]
+    assert (again["id"], first["attempts"], again["attempts"]) == (first["id"], 1, 2)
+    tries = "SELECT outcome FROM sync.attempt WHERE quarantine_id = %s ORDER BY id"
+    assert mill.sql(tries, first["id"]) == [("rejected",), ("rejected",)]
+    night(mill, 1, status="active")
+    assert mill.items() == {}
+    ended = mill.items("superseded")["B0"]
+    assert ended["id"] == first["id"]
+    assert ended["resolved_run"] == mill.one("SELECT max(id) FROM sync.run")
+    assert mill.one("SELECT state FROM sync.quarantine_group WHERE shape = %s", again["shape"]) == (
+        "resolved"
+    )
+
+
 def test_DLQ_8_of_two_people_on_one_item_the_second_sees_the_first(mill: World) -> None:
     night(mill, 1)
     item = mill.items()["B0"]

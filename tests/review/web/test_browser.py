@@ -24,6 +24,7 @@ from review.web.app import make_app
 from review.web.own_gate import OwnGate
 from review.web.worker import Worker
 from tests.review.web.office import Office
+from tests.review.web.test_rule_pages import file_of
 from tests.sync.far_side import dealers
 from waybill.ports import free_port
 
@@ -127,7 +128,7 @@ def test_find_preview_put_right_and_see_it_resolved(
     olga.look()
     olga.page.get_by_label("New text").fill("active")
     olga.press("Preview")
-    olga.sees("3 of 3 would pass")
+    olga.sees("3 would then pass")
     olga.look()
     olga.page.get_by_label("Reason, for the record").fill("typing error")
     olga.press("Do it for all 3")
@@ -149,7 +150,7 @@ def test_one_item_is_read_edited_and_two_people_do_not_collide(
         one.page.goto(f"/items/{item['id']}")
     olga.look()
     assert olga.page.locator("mark").inner_text() == "odd"
-    olga.page.get_by_label("status", exact=True).fill("active")
+    olga.page.get_by_label("status refused").fill("active")
     olga.press("Preview")
     olga.sees("passes")
     olga.look()
@@ -189,6 +190,39 @@ def test_a_held_batch_is_released(
     office.night(0)
 
 
+def test_a_correction_becomes_a_rule_by_two_people(
+    office: Office, address: str, chromium: Chromium
+) -> None:
+    file_of(office)
+    office.night(2, name="A rule")
+    olga = Person(chromium, address, "olga", "desk")
+    olga.follow("mill/customers")
+    olga.page.get_by_label("New text").fill("active")
+    olga.press("Preview")
+    olga.page.get_by_label("Reason, for the record").fill("typing error")
+    olga.press("Do it for all 2")
+    olga.sees("2 worked, 0 failed again")
+    olga.page.get_by_text("Make it a rule").click()
+    olga.look()
+    olga.page.get_by_label("Reason", exact=True).fill("every night the same")
+    olga.press("Propose the rule")
+    olga.sees("somebody else approves it")
+    olga.look()
+    igor = Person(chromium, address, "igor", "phone")
+    igor.page.goto("/?kind=rules")
+    igor.look()
+    igor.follow("mill/customers")
+    igor.sees("Tried on")
+    igor.look()
+    igor.page.get_by_label("Reason", exact=True).fill("looked at the diff")
+    igor.press("Approve")
+    igor.sees("to be committed")
+    igor.look()
+    igor.page.goto("/rules")
+    igor.look()
+    office.night(0)
+
+
 def test_everything_works_by_keyboard_and_without_javascript(
     office: Office, address: str, chromium: Chromium, tmp_path: Path
 ) -> None:
@@ -209,6 +243,6 @@ def test_everything_works_by_keyboard_and_without_javascript(
     page.get_by_label("New text").fill("active")
     page.get_by_role("button", name="Preview").focus()
     page.keyboard.press("Enter")
-    page.get_by_text("1 of 1 would pass").wait_for()
+    page.get_by_text("1 would then pass").wait_for()
     context.close()
     office.night(0)

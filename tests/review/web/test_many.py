@@ -41,7 +41,7 @@ def test_DLQ_12_a_page_reads_what_it_shows_and_not_what_there_is(crowd: str) -> 
         deep = desk.items(connection, shape, after=first[-1]["id"] - 15_000, limit=50)
         assert [len(first), len(deep)] == [50, 50]
         assert desk.by_key(connection, "I777")[0]["key"].startswith("I777")
-        assert desk_matters.counts(connection)["records"] == ITEMS
+        assert desk_matters.counts(connection, [])["records"] == ITEMS
         row = connection.execute(
             "SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables "
             "WHERE schemaname = 'sync' AND relname = 'quarantine'"

@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -16,6 +17,7 @@ from review.spreadsheet import cell
 from review.veil import Veil
 from review.web.app import make_app
 from review.web.explained import marked
+from review.web.render import counted, exact, key_text, number
 from sync.anchoring import seal_and_anchor
 from tests.review.web.browser import Browser, StandInGate
 from tests.sync.conftest import world
@@ -144,6 +146,21 @@ def test_a_pack_is_made_listed_and_taken(desk: tuple[World, Browser, Browser]) -
     assert auditor.post("/audit/export", {"from": today, "to": "x"}).status_code == 409
     told = [d for (d,) in world.sql("SELECT detail FROM sync.audit WHERE subject = 'audit export'")]
     assert any("downloaded" in one for one in told)
+
+
+def test_numbers_are_exact_and_end_where_they_end() -> None:
+    shown = {"12.500000": "12.5", "1234.000000": "1,234", "0.000001": "0.000001", "-3.10": "-3.1"}
+    assert {text: number(Decimal(text)) for text in shown} == shown
+    amounts = {"12.5000": "12.50", "1234": "1,234.00", "0.0001": "0.0001", "-7.00": "-7.00"}
+    assert {text: exact(Decimal(text), 2) for text in amounts} == amounts
+    assert [counted(n, "record") for n in (0, 1, 2000)] == [
+        "0 records",
+        "1 record",
+        "2,000 records",
+    ]
+    assert [key_text(one) for one in ("A|1.5", r"A\|B|C", "unreadable:7", None)] == [
+        "A 1.5", "A|B C", "without a readable key", "without a readable key",
+    ]  # fmt: skip
 
 
 def test_a_value_is_marked_where_it_stands_alone() -> None:
