@@ -56,12 +56,10 @@ mapping_rule = Table(
         comment="of the mapping's text that the approved diff changes",
     ),
     Column("diff", Text()),
-    CheckConstraint("state IN ('proposed','approved','refused')", name="mapping_rule_state"),
-    CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="mapping_rule_decided"),
-    CheckConstraint(
-        "state <> 'approved' OR decided_by <> proposed_by", name="mapping_rule_two_people"
-    ),
-    CheckConstraint("(state = 'approved') = (diff IS NOT NULL)", name="mapping_rule_diff"),
+    CheckConstraint("state IN ('proposed','approved','refused')", name="state"),
+    CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="decided"),
+    CheckConstraint("state <> 'approved' OR decided_by <> proposed_by", name="two_people"),
+    CheckConstraint("(state = 'approved') = (diff IS NOT NULL)", name="diff"),
     Index(
         "mapping_rule_once_idx",
         "erp",

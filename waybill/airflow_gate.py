@@ -50,10 +50,14 @@ class AirflowGate:
 
 
 def _user(found: Any) -> User:  # noqa: ANN401 - each auth manager has a class of its own
-    may_run = get_auth_manager().is_authorized_dag(
-        method="PUT", access_entity=DagAccessEntity.RUN, user=found
-    )
-    roles: set[Role] = {"auditor"}
-    if may_run:
-        roles.add("operator")
-    return User(str(found.get_name()), frozenset(roles))
+    return User(str(found.get_name()), roles_of(get_auth_manager(), found))
+
+
+def roles_of(manager: Any, found: Any) -> frozenset[Role]:  # noqa: ANN401 - as above
+    """What Airflow's user may do at the desk: who may start DAG runs operates, who may look at
+    DAGs reads, who may do neither (FAB's Public) has no role and sees no page.
+    """
+    if manager.is_authorized_dag(method="PUT", access_entity=DagAccessEntity.RUN, user=found):
+        return frozenset({"operator", "auditor"})
+    may_look = manager.is_authorized_dag(method="GET", user=found)
+    return frozenset({"auditor"}) if may_look else frozenset()

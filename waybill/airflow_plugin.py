@@ -2,7 +2,7 @@
 
 Airflow loads this in most of its processes (entry point `airflow.plugins`), so it imports almost
 nothing; the application is made by the first request, in the API server. An operator is who may
-start DAG runs; every other signed-in user reads. Must not: hold a page.
+start DAG runs, an auditor who may look at DAGs; anybody else sees no page. Must not: hold a page.
 """
 
 from __future__ import annotations

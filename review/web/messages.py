@@ -18,7 +18,7 @@ from review.web import asked, forms
 from review.web.database import reading
 from review.web.desk import desk_of
 from review.web.gate import Page, user_of
-from review.web.render import go, page, url
+from review.web.render import counted, go, page, url
 from sync import groups
 from sync.dead_letters import close_message, resume, retry_message, settle_message
 
@@ -105,7 +105,8 @@ def _retry_all(request: Request) -> Response:
         except WaybillError:
             state = "dead"  # somebody else was quicker
         went, stayed = went + (state != "dead"), stayed + (state == "dead")
-    said = f"{went} messages go again, at their lane's pace."
+    verb = "goes" if went == 1 else "go"
+    said = f"{counted(went, 'message')} {verb} again, at their lane's pace."
     if stayed:
         said += f" {stayed} stayed: a person must look for them in the ERP first."
     return go(request, "/messages", said=said, erp=erp, code=code)

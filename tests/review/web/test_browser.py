@@ -190,6 +190,31 @@ def test_a_held_batch_is_released(
     office.night(0)
 
 
+def test_everything_works_by_keyboard_and_without_javascript(
+    office: Office, address: str, chromium: Chromium, tmp_path: Path
+) -> None:
+    del tmp_path
+    office.night(1, name="By keyboard")
+    context = chromium.new_context(java_script_enabled=False, base_url=address)
+    page = context.new_page()
+    page.goto("/sign-in")
+    page.keyboard.press("Tab")
+    page.get_by_label("Name").focus()
+    page.keyboard.type("olga")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{address}/")
+    page.get_by_role("link", name="mill/customers").first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("New text").fill("active")
+    page.get_by_role("button", name="Preview").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("1 would then pass").wait_for()
+    context.close()
+    office.night(0)
+
+
 def test_a_correction_becomes_a_rule_by_two_people(
     office: Office, address: str, chromium: Chromium
 ) -> None:
@@ -220,29 +245,4 @@ def test_a_correction_becomes_a_rule_by_two_people(
     igor.look()
     igor.page.goto("/rules")
     igor.look()
-    office.night(0)
-
-
-def test_everything_works_by_keyboard_and_without_javascript(
-    office: Office, address: str, chromium: Chromium, tmp_path: Path
-) -> None:
-    del tmp_path
-    office.night(1, name="By keyboard")
-    context = chromium.new_context(java_script_enabled=False, base_url=address)
-    page = context.new_page()
-    page.goto("/sign-in")
-    page.keyboard.press("Tab")
-    page.get_by_label("Name").focus()
-    page.keyboard.type("olga")
-    page.keyboard.press("Tab")
-    page.keyboard.type(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{address}/")
-    page.get_by_role("link", name="mill/customers").first.focus()
-    page.keyboard.press("Enter")
-    page.get_by_label("New text").fill("active")
-    page.get_by_role("button", name="Preview").focus()
-    page.keyboard.press("Enter")
-    page.get_by_text("1 would then pass").wait_for()
-    context.close()
     office.night(0)
