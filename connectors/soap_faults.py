@@ -31,6 +31,7 @@ _CLOCK: Final = re.compile(r"MessageExpired|ExpiredMessage|InvalidTimestamp", re
 _SESSION: Final = re.compile(
     r"Session(Expired|Invalid|Timed?Out|NotFound)|InvalidSession", re.IGNORECASE
 )
+SENDERS_FAULT: Final = re.compile(r"(^|:)(Client|Sender)\b")
 _SEARCH: Final = re.compile(r"Search(Id)?(Expired|Invalid|NotFound)|InvalidSearch", re.IGNORECASE)
 _LIMIT: Final = re.compile(
     r"RequestLimit|RateLimit|Throttl|TooManyRequests|LimitExceeded", re.IGNORECASE
@@ -39,6 +40,14 @@ _UNKNOWN: Final = re.compile(
     r"unknown operation|operation .*not (found|supported|known)|not understood", re.IGNORECASE
 )
 _SHOWN: Final = 300
+
+
+def at_the_door(code: str) -> bool:
+    """Does a fault's code say that nothing was done: an unknown session, or the sender's fault?
+
+    A server that speaks of a session in its text alone may have been at work already.
+    """
+    return _SESSION.search(code) is not None or SENDERS_FAULT.search(code) is not None
 
 
 class SessionExpiredError(Exception):

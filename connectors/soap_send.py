@@ -7,11 +7,9 @@ try again by itself.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,7 +20,8 @@ from connectors import tls
 from connectors.budget import UNLIMITED, Budget
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, element_texts, elements_at, kept_headers
-from connectors.soap_faults import SessionExpiredError, Wording, http_date, retry_after
+from connectors.soap_faults import SessionExpiredError, Wording
+from connectors.soap_replies import Replies
 from connectors.soap_session import SenderSession
 from connectors.soap_sign_in import sign_in_of
 from connectors.soap_wsdl import Message as Ready
@@ -30,19 +29,15 @@ from connectors.soap_wsdl import Wsdl
 from mappings.connection import Connection
 from mappings.errors import (
     Misconfigured,
-    RateLimited,
     Refused,
-    SourceChanged,
     Transient,
     Uncertain,
-    WaybillError,
 )
 from mappings.targets import SoapTarget
 
 ANSWER_BYTES: Final = 32 * 1024 * 1024
 _CONNECT_SECONDS: Final = 10.0
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_CLIENT: Final = re.compile(r"(^|:)(Client|Sender)\b")
 
 
 class SoapSender:
@@ -67,6 +62,10 @@ class SoapSender:
         sign_in = sign_in_of(connection, erp)
         words = sign_in.session
         self._session = words and SenderSession(words, connection, self._words, budget)
+        self._replies = Replies(
+            connection.id, erp, self._words, budget,
+            safe_503=target.safe_503, in_session=words is not None,
+        )  # fmt: skip
         connect = min(_CONNECT_SECONDS, target.timeout_seconds)
         self._http = httpx.Client(
             timeout=httpx.Timeout(target.timeout_seconds, connect=connect),
@@ -208,6 +207,7 @@ class SoapSender:
     ) -> etree._Element:
         secrets = (*self._connection.secrets, *(self._session.secrets if self._session else ()))
         self.exchange = Exchange(cleared(ready.body, secrets))
+        unclear = self._replies.unclear
         deadline = time.monotonic() + self._target.timeout_seconds
         content = bytearray()
         try:
@@ -220,9 +220,7 @@ class SoapSender:
                 for piece in reply.iter_bytes():
                     content += piece
                     if len(content) > ANSWER_BYTES or time.monotonic() > deadline:
-                        raise self._unclear(
-                            sending, f"{operation}: no whole answer in time", "timeout"
-                        )
+                        raise unclear(sending, f"{operation}: no whole answer in time", "timeout")
         except (*_NOT_SENT, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise Transient(
                 f"{operation}: no connection ({type(error).__name__})",
@@ -230,106 +228,16 @@ class SoapSender:
                 code="connect",
             ) from None
         except httpx.TimeoutException:
-            raise self._unclear(sending, f"{operation}: no answer in time", "timeout") from None
+            raise unclear(sending, f"{operation}: no answer in time", "timeout") from None
         except httpx.HTTPError as error:
-            raise self._unclear(
+            raise unclear(
                 sending, f"{operation}: the connection broke ({type(error).__name__})", "dropped"
             ) from None
         body = bytes(content)
         self.exchange.answer = cleared(body, secrets)
         headers = kept_headers(dict(reply.headers), secrets)
         self.exchange.detail = {"status": str(reply.status_code), **headers}
-        return self._understood(operation, reply, body, sending=sending)
-
-    def _understood(
-        self, operation: str, reply: httpx.Response, body: bytes, *, sending: bool
-    ) -> etree._Element:
-        said = f"{operation}: HTTP {reply.status_code}"
-        self._unprocessed(operation, said, reply, body)
-        media = reply.headers.get("content-type", "").lower()
-        if "xml" not in media or "html" in media:
-            raise self._unclear(sending, f"{said} with {media or 'no media type'}", "unavailable")
-        answer = self._answer(said, body, sending=sending)
-        if etree.QName(answer).localname == "Fault":
-            raise self._fault(operation, answer, reply, sending=sending)
-        if reply.status_code != httpx.codes.OK:
-            raise self._unclear(sending, f"{said} without a fault", "http")
-        return answer
-
-    def _unprocessed(self, operation: str, said: str, reply: httpx.Response, body: bytes) -> None:
-        """Raises for a status that says: nothing was done."""
-        status = reply.status_code
-        if status in (401, 403):
-            self._budget.refused(operation, status)
-            raise self._words.sign_in(said)
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            raise self._later(said, reply, "rate_limited")
-        if status == httpx.codes.SERVICE_UNAVAILABLE and self._is_safe(body):
-            raise self._later(said, reply, "maintenance")
-        if status in (404, 410):
-            raise Misconfigured(
-                f"{said}: there is no such service",
-                erp=self._erp,
-                code="address",
-                remedy=f'Correct `endpoint` of connection "{self._connection.id}".',
-            )
-
-    def _answer(self, said: str, body: bytes, *, sending: bool) -> etree._Element:
-        """What stands in the body of a whole envelope."""
-        try:
-            parser = etree.XMLParser(
-                resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True
-            )
-            root = etree.fromstring(body, parser)
-        except etree.XMLSyntaxError as error:
-            raise self._unclear(
-                sending, f"{said}: not whole XML ({error.msg})", "truncated"
-            ) from None
-        if root.getroottree().docinfo.internalDTD is not None:
-            raise self._unclear(sending, f"{said}: the answer carries a DOCTYPE", "doctype")
-        inside = elements_at(root, "Body")
-        answer = next(
-            (one for one in (inside[0] if inside else ()) if isinstance(one.tag, str)), None
-        )
-        if answer is None:
-            raise self._unclear(sending, f"{said}: an empty body", "truncated")
-        return answer
-
-    def _fault(
-        self, operation: str, fault: etree._Element, reply: httpx.Response, *, sending: bool
-    ) -> WaybillError | SessionExpiredError:
-        """A fault of the sender is an understood no; one of the server says nothing."""
-        texts = element_texts(fault)
-        code = texts.get("faultcode") or texts.get("Code/Subcode/Value") or texts.get("Code/Value")
-        says = texts.get("faultstring") or texts.get("Reason/Text") or ""
-        error = self._words.fault(
-            operation, code or "unnamed", says, http_date(reply.headers.get("date"))
-        )
-        if isinstance(error, SessionExpiredError):
-            if self._session is not None:
-                return error
-            return Transient(str(error), erp=self._erp, code="session")
-        if isinstance(error, (RateLimited, SourceChanged)):
-            return error
-        if isinstance(error, Misconfigured):
-            if error.code == "fault" and sending and _CLIENT.search(code or ""):
-                return Refused(self._words.clean(says or code or ""), erp=self._erp, code="fault")
-            return error
-        return self._unclear(sending, self._words.clean(f"{operation}: {code}: {says}"), "fault")
-
-    def _later(self, said: str, reply: httpx.Response, code: str) -> RateLimited:
-        wait = retry_after(reply.headers.get("retry-after"), datetime.now(UTC))
-        if wait is not None:
-            self._budget.pause(wait)
-        return RateLimited(said, retry_after=wait, erp=self._erp, code=code)
-
-    def _is_safe(self, body: bytes) -> bool:
-        text = body.decode("utf-8", errors="replace")
-        return any(mark == "*" or mark in text for mark in self._target.safe_503)
-
-    def _unclear(self, sending: bool, what: str, code: str) -> WaybillError:  # noqa: FBT001  which of two
-        kind: type[WaybillError] = Uncertain if sending else Transient
-        return kind(self._words.clean(what), erp=self._erp, code=code)
+        return self._replies.understood(operation, reply, body, sending=sending)
 
 
 def nested(texts: Mapping[str, str]) -> dict[str, Any]:

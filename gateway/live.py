@@ -18,7 +18,7 @@ from starlette.requests import Request
 from gateway.answers import Plain
 from gateway.metrics import Metrics
 from gateway.reserve import Reserve, time_to_ask
-from mappings.errors import Misconfigured, NotNow, Refused, Transient, WaybillError
+from mappings.errors import Misconfigured, Refused, Transient, WaybillError
 from mappings.live import What
 from sync import credit
 from sync.ask import Asker, LiveAnswer
@@ -132,8 +132,6 @@ class Live:
         began = loop.time()
         seconds = time_to_ask(until - began, self._within, self._own.behind)
         try:
-            if seconds <= 0:
-                raise NotNow("more is asked than this machine answers", erp=erp, code="busy")
             pending = self._asker.begin(erp, what, keys, timedelta(seconds=seconds))
             try:
                 rows = await asyncio.wait_for(asyncio.wrap_future(pending.future), pending.left)

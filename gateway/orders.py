@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
+import time
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, TypeVar
@@ -134,10 +136,8 @@ class Orders:
                 remedy="Make one key an order, and send it again with every repetition.",
             )
         wish = (await _read(request, OrderIn)).wish(key)
-        job = functools.partial(
-            place, self._ctx, self._asker, wish, prices=self._prices, within=self._within
-        )
-        placed = await anyio.to_thread.run_sync(job, limiter=self._seats)
+        job = functools.partial(place, self._ctx, self._asker, wish, prices=self._prices)
+        placed = await self._seated(request, job)
         self._metrics.orders.labels(wish.erp, "again" if placed.again else placed.outcome).inc()
         return Plain(_told(placed), status_code=_status(placed))
 
@@ -164,10 +164,18 @@ class Orders:
             str(request.path_params["reference"]),
             actor=wish.actor,
             finance=wish.finance,
-            within=self._within,
         )
-        placed = await anyio.to_thread.run_sync(job, limiter=self._seats)
+        placed = await self._seated(request, job)
         return Plain(_told(placed), status_code=200 if placed.state == "approved" else 409)
+
+    async def _seated(self, request: Request, job: Callable[..., Placed]) -> Placed:
+        """Do it once a seat is free; the ERP has what is left of the time since the arrival."""
+        until = float(request.state.arrived) + self._within.total_seconds()
+
+        def seated() -> Placed:
+            return job(within=timedelta(seconds=max(0.0, until - time.monotonic())))
+
+        return await anyio.to_thread.run_sync(seated, limiter=self._seats)
 
 
 async def _read(request: Request, model: type[M]) -> M:

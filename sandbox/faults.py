@@ -39,6 +39,7 @@ SCENARIOS: dict[str, str] = {
     "throttled_400": "REST: 400 with the vendor's own code for too many requests",
     "count_mismatch": "the declared count is not what the pages hold",
     "lost_answer": "does what it was asked, then the connection breaks without an answer",
+    "late_fault": "SOAP: does what it was asked, then answers a server's fault about its session",
     "reset": "the connection breaks before anything was done",
 }
 """Scenario name → what the server does; servers implement those that make sense for them."""

@@ -130,6 +130,8 @@ class Asker:
         until = closed_until(mapping.windows, mapping.time_zone, datetime.now(UTC))
         if until is not None:
             raise NotNow(f"{erp} is closed until {until:%H:%M}", erp=erp, code="window")
+        if within <= timedelta():
+            raise NotNow(f"no time is left to ask {erp}", erp=erp, code="busy")
         line = self._line(erp)
         pending = Pending(time.monotonic() + within.total_seconds())
         with line.lock:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mappings.settings import Settings
 from waybill.output import cell, print_table, show, to_json
+
+if TYPE_CHECKING:
+    from portal_db.orders import NewOrder
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, with every column.")
 _erp = click.option("--erp", help="Only of this ERP.")
@@ -98,8 +102,12 @@ def show_order(settings: Settings, reference: str, *, as_json: bool) -> None:
 @click.argument("dealer")
 @click.option("-l", "--line", "lines", nargs=3, multiple=True, metavar="PRODUCT QTY UOM",
               help="A line; may be given again.")  # fmt: skip
+@click.option("-p", "--priced", "priced", nargs=4, multiple=True,
+              metavar="PRODUCT QTY UOM UNIT_PRICE",
+              help="A line with the net price of one unit that the dealer was shown: where the "
+              "portal's own price is another, nothing is placed.")  # fmt: skip
 @click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The order as JSON (the fields of NewOrder), instead of lines.")  # fmt: skip
+              help="The order as JSON, instead of lines; see above.")  # fmt: skip
 @click.option("--key", required=True, help="Idempotency key: the same key is the same order.")
 @click.option("--currency", default="EUR", show_default=True)
 @click.option("--customer-ref", help="The dealer's own reference.")
@@ -110,33 +118,38 @@ def place(
     settings: Settings,
     erp: str,
     dealer: str,
+    *,
     lines: tuple[tuple[str, str, str], ...],
+    priced: tuple[tuple[str, str, str, str], ...],
     file: Path | None,
     key: str,
     currency: str,
     customer_ref: str | None,
-    *,
     backorder: bool,
     needs_approval: bool,
 ) -> None:
-    """Place an order for a dealer (its customer number at the ERP)."""
-    from portal_db.orders import NewLine, NewOrder  # noqa: PLC0415 - heavy
+    """Place an order for a dealer (its customer number at the ERP), once for each KEY.
+
+    Its credit is not judged here: that is what the gateway's POST /orders does.
+
+    \b
+    A --file holds, with `lines` alone needed, and of a line the first three:
+      {"currency": "EUR", "customer_ref": "PO 7", "requested_on": "2026-12-01",
+       "address_key": "…", "contact_key": "…", "note": "…", "backorder": false,
+       "lines": [{"product_key": "0001", "qty": "2", "uom": "PCE",
+                  "unit_price": "9.50", "per": 1, "discount_pct": "0",
+                  "warehouse_key": "W1", "note": "…"}]}
+    """  # noqa: D301 - click marks what it must not rewrap
     from sync.placing import place_for  # noqa: PLC0415 - heavy
+    from sync.pricing import portal_prices  # noqa: PLC0415 - heavy
     from waybill.installation import actor, opened  # noqa: PLC0415 - heavy
 
-    more: dict[str, Any] = {}
-    if file is not None:
-        more = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-        given = tuple(NewLine(**_exact(one)) for one in more.pop("lines", ()))
-    else:
-        given = tuple(NewLine(product, _number(qty), uom) for product, qty, uom in lines)
-    if not given:
-        raise click.UsageError("an order needs at least one line: -l PRODUCT QTY UOM")
-    fields = {"currency": currency, "customer_ref": customer_ref, "backorder": backorder,
-              "needs_approval": needs_approval, "entered_by": actor(), **_exact(more)}  # fmt: skip
-    wish = NewOrder(erp=erp, dealer_key=dealer, idempotency_key=key, lines=given, **fields)
+    told_here = {"currency": currency, "customer_ref": customer_ref, "backorder": backorder,
+                 "needs_approval": needs_approval, "entered_by": actor()}  # fmt: skip
+    fields = {**told_here, **({} if file is None else _order_file(file))}
+    wish = _wish((*lines, *priced), fields, erp=erp, dealer_key=dealer, idempotency_key=key)
     with opened(settings) as context:
-        placed = place_for(context, wish)
+        placed = place_for(context, wish, prices=portal_prices(context))
     told = "was placed before" if placed.again else "is placed"
     click.echo(f"{placed.reference} {told} ({placed.state}).")
     if placed.message_id is None:
@@ -372,6 +385,35 @@ def _number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise click.UsageError(f"{text!r} is no quantity; write it as 12 or 12.5") from None
+
+
+def _wish(lines: Iterable[tuple[str, ...]], fields: dict[str, Any], **whose: str) -> NewOrder:
+    """An order of lines given one by one, and of those in `fields`."""
+    from portal_db.orders import NewLine, NewOrder  # noqa: PLC0415 - heavy
+
+    others = fields.pop("lines", ())
+    try:
+        given = (
+            *(NewLine(product, _number(qty), uom, unit_price=_number(price[0]) if price else None)
+              for product, qty, uom, *price in lines),
+            *(NewLine(**_exact(one)) for one in others),
+        )  # fmt: skip
+        if given:
+            return NewOrder(lines=given, **whose, **_exact(fields))
+    except (TypeError, InvalidOperation) as error:
+        raise click.UsageError(f"{error}; `--help` shows what a file may hold") from None
+    raise click.UsageError("an order needs at least one line: -l PRODUCT QTY UOM")
+
+
+def _order_file(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except ValueError as error:
+        raise click.UsageError(f"{file} is not JSON: {error}") from None
+    lines = found.get("lines", ()) if isinstance(found, dict) else None
+    if not isinstance(lines, (list, tuple)) or not all(isinstance(one, dict) for one in lines):
+        raise click.UsageError(f"{file} holds no order; `--help` shows what one looks like")
+    return found
 
 
 def _exact(fields: dict[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class SoapService:
         """The WSDL."""
         return Reply(200, wsdl(self._habits))
 
+    def late_fault(self) -> Reply:
+        """What went wrong after everything was done."""
+        return self._writing.fault("Server", "SessionTimedOut while the form was printed")
+
     def answer(self, body: bytes, how: str, seconds: float, headers: Mapping[str, str]) -> Reply:
         """The reply to one SOAP request, misbehaving as the scenario `how` says."""
         write = self._writing

@@ -197,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
             return
         reply = self.service.answer(body, how, seconds, self._headers())
+        if how == "late_fault":
+            reply = self.service.late_fault()
         if how == "lost_answer":
             self._cut()
             return

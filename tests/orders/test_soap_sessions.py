@@ -73,6 +73,14 @@ def test_a_lost_answer_is_uncertain_and_is_asked_for_in_a_session(shop: Practice
     assert shop.server.door.sessions == set()
 
 
+def test_a_server_that_speaks_of_a_session_may_have_taken_the_order(shop: Practice) -> None:
+    shop.server.faults.arm("late_fault", where="CreateOrder")
+    placed = shop.place("k1")
+    shop.settle()
+    assert shop.attempts(placed) == [("send", "uncertain"), ("find", "found")]
+    assert shop.in_erp(placed) == 1
+
+
 @pytest.mark.parametrize("fault", ["reset", "lost_answer", "truncated"])
 def test_a_log_in_that_fails_is_no_doubt_about_the_message(shop: Practice, fault: str) -> None:
     shop.server.faults.arm(fault, where="Login", times=2)

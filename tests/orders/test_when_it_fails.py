@@ -16,6 +16,7 @@ from mappings.settings import REPOSITORY, Settings
 from sandbox.dataset import Dataset
 from sync import order_book, sending
 from sync.dead_letters import resume
+from tests.orders import shop
 from tests.orders.practice import Practice, practising
 from waybill.cli import cli
 
@@ -138,6 +139,36 @@ def test_the_command_places_shows_and_delivers(birch_shop: Practice) -> None:
     assert "accepted" in shown
     assert reference in said("order", "list", "--json")
     assert "closed" in said("outbox", "lanes")
+
+
+def test_the_command_holds_a_price_that_was_shown_to_the_portals_own(birch_shop: Practice) -> None:
+    def place(*arguments: str) -> tuple[int, str]:
+        command = ("order", "place", "birch", birch_shop.dealers[0], *arguments)
+        done = CliRunner().invoke(cli, command, env=birch_shop.settings.environment())
+        return done.exit_code, f"{done.output}{done.exception}"
+
+    product, unit = birch_shop.products[0]["key"], birch_shop.products[0]["base_uom"]
+    priced = ("-p", product, "2", unit)
+    code, told = place(*priced, "10", "--key", "c1")
+    assert (code != 0, "no price is known" in told) == (True, True)
+    birch_shop.sql("SELECT portal.ensure_price_partition('birch')")
+    shop.put(
+        birch_shop.admin, "price", erp="birch", header_key="L1", level="list", dealer_scope="all",
+        product_scope="product", product_key=product, currency="EUR", uom=unit, per=1, min_qty=1,
+        unit_price="10", valid_from="0001-01-01", dealer_erp="birch", product_erp="birch",
+    )  # fmt: skip
+    code, told = place(*priced, "9.99", "--key", "c2")
+    assert (code != 0, "19.98 was shown, it is 20.00 EUR" in told) == (True, True)
+    assert birch_shop.one("SELECT count(*) FROM portal.order_request") == 0
+    assert place(*priced, "10", "--key", "c3")[0] == 0
+    file = birch_shop.settings.home / "order.json"
+    for spoiled, says in (
+        ("{", "is not JSON"), ("[]", "holds no order"), ('{"lines": [{"sku": 1}]}', "'sku'"),
+        ('{"colour": 1, "lines": [{"product_key": "x", "qty": 1, "uom": "y"}]}', "'colour'"),
+    ):  # fmt: skip
+        file.write_text(spoiled)
+        code, told = place("--file", str(file), "--key", "c4")
+        assert (code, says in told) == (2, True), told
 
 
 def test_by_default_about_twelve_tries_fill_a_day_each_wait_drawn_from_nothing_to_its_limit() -> (

@@ -122,6 +122,18 @@ def test_keys_are_asked_for(practice: Practice) -> None:
     assert caught.value.code == "keys"
 
 
+def test_ORD_10_where_no_time_is_left_the_erp_is_not_asked(
+    practice: Practice, database: str
+) -> None:
+    """An order that waited for its turn with us is judged on what was synced, at once."""
+    birch: Any = practice.servers["birch"]
+    key = account(birch.dataset, "birch")["account_key"]
+    synced_credit(database, "birch", key, minutes_old=3)
+    answer = ask(practice.ctx, "birch", "credit", {"account_key": key}, timedelta())
+    assert (answer.live, answer.why, answer.rows[0]["open_balance"]) == (False, "busy", 40)
+    assert birch.requests == []
+
+
 @pytest.mark.parametrize("erp", ["anvil", "birch"])
 def test_ORD_10_a_slow_erp_gives_the_last_known_credit_with_its_age_and_never_hangs(
     practice: Practice, database: str, erp: str
