@@ -67,15 +67,3 @@ def error_of(body: object) -> tuple[str | None, str]:
     message = error.get("message")
     says = message.get("value") if isinstance(message, dict) else message
     return str(error["code"]), str(says or "")
-
-
-def nested(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Paths with slashes as nested objects."""
-    top: dict[str, Any] = {}
-    for path, text in texts.items():
-        *above, last = path.split("/")
-        inner = top
-        for word in above:
-            inner = inner.setdefault(word, {})
-        inner[last] = text
-    return top

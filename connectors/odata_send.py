@@ -19,7 +19,8 @@ import msgspec
 from connectors import http_answers
 from connectors.budget import UNLIMITED, Budget
 from connectors.http_session import Limits, Session
-from connectors.odata_document import document_operations, error_of, nested, read_results, written
+from connectors.message_tree import nested
+from connectors.odata_document import document_operations, error_of, read_results, written
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, kept_headers, object_texts, objects_at
 from mappings.connection import Connection

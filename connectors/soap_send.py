@@ -18,6 +18,7 @@ from lxml import etree
 
 from connectors import tls
 from connectors.budget import UNLIMITED, Budget
+from connectors.message_tree import nested
 from connectors.protocol import Exchange, Message, Receipt
 from connectors.replies import cleared, element_texts, elements_at, kept_headers
 from connectors.soap_faults import SessionExpiredError, Wording
@@ -238,15 +239,3 @@ class SoapSender:
         headers = kept_headers(dict(reply.headers), secrets)
         self.exchange.detail = {"status": str(reply.status_code), **headers}
         return self._replies.understood(operation, reply, body, sending=sending)
-
-
-def nested(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Paths with slashes as nested dictionaries."""
-    top: dict[str, Any] = {}
-    for path, text in texts.items():
-        *above, last = path.split("/")
-        inner = top
-        for word in above:
-            inner = inner.setdefault(word, {})
-        inner[last] = text
-    return top
