@@ -34,13 +34,12 @@ def is_first(connection: psycopg.Connection[Any], erp: LiteralString) -> bool:
 def complete_columns(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime) -> None:
     """Give the staged table the columns that no record brings, while nobody can see it.
 
-    Constants become defaults that are not stored in each row.
+    Constants become defaults that are not stored in each row (`erp`, which is of the key, is).
     """
     table = staging.table(part.name)
-    columns: list[tuple[LiteralString, LiteralString, object]] = [("erp", "text", staging.erp)]
-    columns.extend(
+    columns: list[tuple[LiteralString, LiteralString, object]] = [
         (f"{space}_erp", "text", staging.refers.get(space, staging.erp)) for space in spaces(part)
-    )
+    ]
     columns += [("batch_id", "bigint", batch_id), ("as_of", "timestamptz", observed_at)]
     changes = [
         sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(

@@ -97,6 +97,10 @@ class Staging:
                 f"{f.name} {staged_type(f.type)}{' NOT NULL' if f.name in needed else ''}"
                 for f in staged_fields(part)
             ]
+            if lasting:
+                # in every row, not only as its default: a key column that is not there counts as
+                # changed by the row's first update, which then writes every index anew (no HOT)
+                columns.append(f"erp text NOT NULL DEFAULT '{self.erp}'")
             self._create(self.table(part.name), [*columns, *_BOOKKEEPING], lasting=lasting)
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
