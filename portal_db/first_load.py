@@ -123,10 +123,12 @@ def attach(staging: Staging, part: Part) -> None:
 
 def view_as_delta(staging: Staging, part: Part) -> None:
     """Every staged row is an insert: what reads the delta reads that."""
-    keys = ", ".join(part.key)
+    columns: list[LiteralString] = ["record_no", "raw_hash", *part.key]
+    if part.amount is not None:
+        columns.extend((part.amount, f"NULL::numeric AS was_{part.amount}"))
     staging.connection.execute(
         f"CREATE VIEW {staging.table(part.name, '_delta')} AS SELECT 'I'::text AS op, "
-        f"false AS existed, record_no, raw_hash, {keys} FROM {staging.table(part.name)}"
+        f"false AS existed, {', '.join(columns)} FROM {staging.table(part.name)}"
     )
 
 

@@ -125,6 +125,19 @@ class Staging:
         self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
 
+    def create_as(
+        self,
+        name: LiteralString,
+        query: LiteralString,
+        parameters: tuple[object, ...],
+        joined: Iterable[LiteralString],
+    ) -> None:
+        """Create and fill a table by one SELECT; the planner is told of the `joined` columns."""
+        with psycopg.ClientCursor(self.connection) as cursor:  # no parameters travel beside it
+            cursor.execute(f"CREATE UNLOGGED TABLE {name} AS {query}", parameters)
+        self._created.append(name)
+        self.connection.execute(f"ANALYZE {name} ({', '.join(joined)})")
+
     def copy(self, part: Part, table: pa.Table) -> int:
         """Append typed rows: the staged fields and the bookkeeping columns."""
         names: list[LiteralString] = [
@@ -284,16 +297,3 @@ class Staging:
         if staged not in joins:
             joins.append(staged)
         return f"coalesce(g_{from_part}.{from_field}, {alias}.{from_field})"
-
-
-def drop_orphans(connection: psycopg.Connection[Any], erp: str, feed: str) -> None:
-    """Drop what runs left that did not live to drop it themselves; only while holding the turn."""
-    rows = connection.execute(
-        "SELECT t.tablename FROM pg_tables t JOIN sync.run r "
-        "ON r.id = split_part(t.tablename, '_', 2)::bigint WHERE t.schemaname = 'staging' "
-        "AND t.tablename ~ '^run_[0-9]+_' AND r.erp = %s AND r.feed = %s "
-        "AND r.state <> 'running'",
-        (erp, feed),
-    ).fetchall()
-    for (name,) in rows:
-        connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)} CASCADE")
