@@ -30,6 +30,7 @@ def remove_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
     """
     if not record_nos:
         return
+    staging.changed()
     table = staging.table(root.name)
     keys = ", ".join(root.key)
     run = staging.connection.execute
@@ -57,6 +58,7 @@ def drop_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
     """Take superseded root records and their children out of staging, before the diff."""
     if not record_nos:
         return
+    staging.changed()
     for child in staging.feed.children(root.name):
         staging.connection.execute(
             f"DELETE FROM {staging.table(child.name)} WHERE root_no = ANY(%s)", (record_nos,)

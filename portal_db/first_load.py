@@ -51,10 +51,7 @@ def complete_columns(staging: Staging, part: Part, *, batch_id: int, observed_at
         sql.SQL("ADD COLUMN deleted_at timestamptz"),
         sql.SQL("ADD COLUMN stale_since timestamptz"),
     ]
-    connection = staging.connection
-    connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(changes)))
-    check = sql.SQL("ALTER TABLE {} ADD CHECK (erp = {})")
-    connection.execute(check.format(sql.SQL(table), sql.Literal(staging.erp)))
+    staging.connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(changes)))
 
 
 def add_key(staging: Staging, part: Part) -> bool:

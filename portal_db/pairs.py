@@ -50,22 +50,25 @@ def _fetched(staging: Staging, query: LiteralString, schema: pa.Schema) -> pa.Ta
     """Lines of CSV (`line`, in pieces) as Arrow, no Python object a cell; decimals stay exact."""
     pieces = staging.connection.execute(
         f"SELECT string_agg(line, E'\\n') FROM ({query}) lines GROUP BY piece"
-    ).fetchall()
-    if not pieces:
-        return schema.empty_table()
-    return pa_csv.open_csv(
-        io.BytesIO("\n".join(text for (text,) in pieces).encode()),
-        pa_csv.ReadOptions(column_names=schema.names),
-        pa_csv.ParseOptions(newlines_in_values=True),
-        pa_csv.ConvertOptions(
-            column_types=schema,
-            null_values=[""],
-            true_values=["true"],
-            false_values=["false"],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    ).read_all()
+    )
+    options = pa_csv.ConvertOptions(
+        column_types=schema,
+        null_values=[""],
+        true_values=["true"],
+        false_values=["false"],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    tables = [
+        pa_csv.open_csv(
+            io.BytesIO(text.encode()),
+            pa_csv.ReadOptions(column_names=schema.names),
+            pa_csv.ParseOptions(newlines_in_values=True),
+            options,
+        ).read_all()
+        for (text,) in pieces
+    ]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 _ARROW: dict[str, pa.DataType] = {"int": pa.int64(), "date": pa.date32(), "bool": pa.bool_()}
