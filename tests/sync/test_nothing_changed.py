@@ -130,7 +130,8 @@ def test_the_planner_knows_an_erp_that_is_a_small_part_of_a_table(world: World) 
     world.sql(
         "INSERT INTO portal.dealer (erp, key, name, status, account_key, currency, "
         "batch_id, record_no, row_hash, as_of) "
-        "SELECT 'old', n::text, n::text, 'active', n::text, 'EUR', 1, n, n, now() FROM generate_series(1, 20000) n"
+        "SELECT 'old', n::text, n::text, 'active', n::text, 'EUR', 1, n, n, now() "
+        "FROM generate_series(1, 20000) n"
     )
     world.sql("ANALYZE portal.dealer")
     world.mill.put("dealer", dealers(*range(1000)))
