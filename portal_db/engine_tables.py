@@ -274,7 +274,7 @@ change = Table(
     Column("new", JSONB(), comment="the fields that differ, after"),
     _now("at"),
     CheckConstraint("op IN ('insert','update','delete')", name="op"),
-    Index("change_key_idx", "key", "part", "erp"),
+    Index("change_key_idx", "erp", "part", "key"),
     Index(
         "change_at_idx",
         "at",

@@ -5,9 +5,6 @@ SET LOCAL statement_timeout = '30min';
 -- and the summary of a range of pages finds it. Each row then costs two entries instead of four.
 DROP INDEX sync.change_run_idx;
 DROP INDEX sync.change_at_idx;
--- every reader names all three; with what differs first, one comparison an entry is enough
-DROP INDEX sync.change_key_idx;
-CREATE INDEX change_key_idx ON sync.change (key, part, erp);
 CREATE INDEX change_at_idx ON sync.change USING brin (at, run_id) WITH (autosummarize = on);
 
 -- what is oldest has the smallest ids: its primary key brings it in order, and stops when it may
