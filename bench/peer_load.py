@@ -51,9 +51,9 @@ def _dlt(url: str, file: str, schema: str, mode: str) -> None:
 
 
 def _sling(url: str, file: str, schema: str, mode: str) -> None:
-    binary = next(Path(sys.prefix).rglob("sling-linux-amd64/**/sling"), None) or next(
+    binary = next(
         path
-        for path in Path(sys.prefix).rglob("sling")
+        for path in Path(sys.prefix).rglob("sling-linux-amd64")
         if path.is_file() and os.access(path, os.X_OK)
     )
     more = ["--mode", "full-refresh"] if mode == "first" else ["--mode", "incremental"]

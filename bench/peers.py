@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 
@@ -39,7 +40,7 @@ def run(
     with psycopg.connect(installation.url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table}")  # pyright: ignore[reportArgumentType, reportCallIssue]
         before = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
-        url = with_database(installation.url, "waybill")
+        url = _their_url(name, with_database(installation.url, "waybill"))
         mode = "first" if case == "first" else "merge"
         began = time.monotonic()
         ended = subprocess.run(
@@ -73,6 +74,14 @@ def run(
         "wal_mb": float(wal[0]) / 2**20 if wal else None,
         "right": bool(counted) and counted == (rows, rows),
     }
+
+
+def _their_url(name: str, url: str) -> str:
+    """The server's socket as the peer takes it, who also expects a host, or a password."""
+    start, _, socket = url.partition("?host=")
+    if name == "dlt":
+        return start.replace("postgres@/", f"postgres:none@{quote(socket, safe='')}/")
+    return f"{start.replace('postgres@/', 'postgres:none@localhost/')}?host={socket}"
 
 
 def _environment(name: str, folder: Path) -> Path | None:

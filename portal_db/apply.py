@@ -6,6 +6,8 @@ open or end a transaction, and must not decide anything: the delta was judged be
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -13,7 +15,7 @@ import psycopg
 
 from mappings.vocabulary import Part
 from portal_db import first_load
-from portal_db.delta import compared, written
+from portal_db.changes import compared, log_values, written
 from portal_db.keys import key_text
 from portal_db.staging import Staging
 
@@ -28,6 +30,7 @@ def remove_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
     """
     if not record_nos:
         return
+    staging.changed()
     table = staging.table(root.name)
     keys = ", ".join(root.key)
     run = staging.connection.execute
@@ -55,6 +58,7 @@ def drop_roots(staging: Staging, root: Part, record_nos: list[int]) -> None:
     """Take superseded root records and their children out of staging, before the diff."""
     if not record_nos:
         return
+    staging.changed()
     for child in staging.feed.children(root.name):
         staging.connection.execute(
             f"DELETE FROM {staging.table(child.name)} WHERE root_no = ANY(%s)", (record_nos,)
@@ -86,41 +90,109 @@ def apply(
         return
     if part.name == "price":
         connection.execute("SELECT portal.ensure_price_partition(%s)", (staging.erp,))
-    if log_changes:
-        _log(connection, staging, part, batch_id)
-    columns = written(part)
-    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
-    table, delta = f"portal.{part.name}", staging.table(part.name, "_delta")
     stamp = (batch_id, observed_at)
+    if not _lends(part):
+        with suppress(_Moved), connection.transaction():
+            _write(connection, staging, part, stamp, log_changes=log_changes, seen=True)
+            return
+    # somebody wrote to these rows since they were compared: what they hold now is what is changed
+    _write(connection, staging, part, stamp, log_changes=log_changes, seen=False)
+
+
+def _write(
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    part: Part,
+    stamp: tuple[int, datetime],
+    *,
+    log_changes: bool,
+    seen: bool,
+) -> None:
+    """Log and write a delta. `seen`: to the very versions of rows that were compared.
+
+    A version is what it was for ever, so what was logged of it is what it held; each is found at
+    its place, without a look at an index. Raises _Moved where one is not the newest any more.
+    """
+    batch_id, observed_at = stamp
+    table, work = f"portal.{part.name}", _work(staging, part)
+    on: LiteralString = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+    if seen:
+        on = "t.ctid = d.row_at AND t.xmin = d.row_seen"
+    if log_changes:
+        _log(connection, staging, part, batch_id, seen=seen)
     # each only where there is something to do, and inserts last: a plan made for a table that grew
     # in this very transaction is a bad one
     ops = _ops(staging, part)
-    if ops & {("U", True), ("I", True)}:
-        assignments = ", ".join(f"{c} = s.{c}" for c in compared(part))
-        connection.execute(
-            f"UPDATE {table} t SET {assignments}, batch_id = %s, as_of = %s, "
-            f"record_no = s.record_no, row_hash = s.raw_hash, deleted_at = NULL, "
-            f"stale_since = NULL FROM {delta} d JOIN ({staging.source(part)}) s "
-            f"ON s.record_no = d.record_no "
-            f"WHERE (d.op = 'U' OR (d.op = 'I' AND d.existed)) AND t.erp = '{staging.erp}' "
-            f"AND {on}",
-            stamp,
-        )
-    if ("D", True) in ops:
-        connection.execute(
-            f"UPDATE {table} t SET deleted_at = %s, batch_id = %s, stale_since = NULL "
-            f"FROM {delta} d WHERE d.op = 'D' AND t.erp = '{staging.erp}' AND {on}",
-            (observed_at, batch_id),
-        )
+    updated = ops.get(("U", True), 0) + ops.get(("I", True), 0)
+    with _by_place(connection) if seen else nullcontext():
+        if updated:
+            assignments = ", ".join(f"{c} = d.{c}" for c in compared(part))
+            done = connection.execute(
+                f"UPDATE {table} t SET {assignments}, batch_id = %s, as_of = %s, "
+                f"record_no = d.record_no, row_hash = d.raw_hash, deleted_at = NULL, "
+                f"stale_since = NULL FROM {work} d "
+                f"WHERE (d.op = 'U' OR (d.op = 'I' AND d.existed)) AND t.erp = '{staging.erp}' "
+                f"AND {on}",
+                stamp,
+            )
+            if seen and done.rowcount != updated:
+                raise _Moved
+        if gone := ops.get(("D", True), 0):
+            done = connection.execute(
+                f"UPDATE {table} t SET deleted_at = %s, batch_id = %s, stale_since = NULL "
+                f"FROM {work} d WHERE d.op = 'D' AND t.erp = '{staging.erp}' AND {on}",
+                (observed_at, batch_id),
+            )
+            if seen and done.rowcount != gone:
+                raise _Moved
     if ("I", False) in ops:
+        columns = written(part)
         connection.execute(
             f"INSERT INTO {table} "
             f"(erp, {', '.join(columns)}, batch_id, record_no, row_hash, as_of) "
-            f"SELECT '{staging.erp}', {', '.join(f's.{c}' for c in columns)}, %s, s.record_no, "
-            f"s.raw_hash, %s FROM {delta} d JOIN ({staging.source(part)}) s "
-            f"ON s.record_no = d.record_no WHERE d.op = 'I' AND NOT d.existed",
+            f"SELECT '{staging.erp}', {', '.join(f'd.{c}' for c in columns)}, %s, d.record_no, "
+            f"d.raw_hash, %s FROM {work} d WHERE d.op = 'I' AND NOT d.existed",
             stamp,
         )
+
+
+def _lends(part: Part) -> bool:
+    """Does a row hold what another record, or another's fetching, may still decide?"""
+    lent = (f.copied_from[0] for f in part.fields if f.copied_from is not None)
+    return part.name == "document" or any(name != part.parent for name in lent)
+
+
+def _work(staging: Staging, part: Part) -> LiteralString:
+    """The delta; with what records lend each other as it stands now that all are settled."""
+    delta = staging.table(part.name, "_delta")
+    if not _lends(part):
+        return delta
+    own: tuple[LiteralString, ...] = ("op", "existed", "record_no", "raw_hash", *part.key)
+    columns: list[LiteralString] = [f"l.{name}" for name in own]
+    columns.extend(f"s.{c}" for c in compared(part))
+    return (
+        f"(SELECT {', '.join(columns)} FROM {delta} l LEFT JOIN ({staging.source(part)}) s "
+        f"ON s.record_no = l.record_no AND l.op <> 'D')"
+    )
+
+
+class _Moved(Exception):
+    """A row that was compared has another version by now."""
+
+
+@contextmanager
+def _by_place(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Rows are fetched at their places, in the order of the delta, however many they are.
+
+    The planner would read a large table from end to end and hash a delta that has the rows'
+    places already.
+    """
+    ways: tuple[LiteralString, ...] = ("enable_hashjoin", "enable_mergejoin")
+    for way in ways:
+        connection.execute(f"SET LOCAL {way} = off")
+    yield
+    for way in ways:
+        connection.execute(f"SET LOCAL {way} TO DEFAULT")
 
 
 def mark_stale(
@@ -165,10 +237,16 @@ def gather_statistics(
     if written_rows < _MUCH or (staging.first and part.name == staging.feed.main):
         return
     table = f"price_{staging.erp}" if part.name == "price" else part.name
+    # an ERP that the statistics do not name counts as one row, however many came: what looks for
+    # its keys is then planned as if it were nothing
     row = connection.execute(
-        "SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", (f"portal.{table}",)
+        "SELECT c.reltuples, EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = 'portal' "
+        "AND s.tablename = %s AND s.attname = 'erp' "
+        "AND %s = ANY (s.most_common_vals::text::text[])) "
+        "FROM pg_class c WHERE c.oid = to_regclass(%s)",
+        (table, staging.erp, f"portal.{table}"),
     ).fetchone()
-    if row is not None and written_rows > row[0] / 10:
+    if row is not None and (written_rows > row[0] / 10 or not row[1]):
         connection.execute("SELECT portal.gather_statistics(%s)", (table,))
 
 
@@ -177,49 +255,38 @@ def _any(connection: psycopg.Connection[Any], query: LiteralString) -> bool:
     return bool(row and row[0])
 
 
-def _ops(staging: Staging, part: Part) -> set[tuple[str, bool]]:
-    """Which kinds of work the delta holds: (op, existed)."""
+def _ops(staging: Staging, part: Part) -> dict[tuple[str, bool], int]:
+    """How many rows of each kind of work the delta holds, by (op, existed)."""
     rows = staging.connection.execute(
-        f"SELECT DISTINCT op, existed FROM {staging.table(part.name, '_delta')}"
+        f"SELECT op, existed, count(*) FROM {staging.table(part.name, '_delta')} GROUP BY 1, 2"
     ).fetchall()
-    return {(str(op), bool(existed)) for op, existed in rows}
+    return {(str(op), bool(existed)): int(n) for op, existed, n in rows}
 
 
-def _log(connection: psycopg.Connection[Any], staging: Staging, part: Part, batch_id: int) -> None:
-    """Change rows with only the fields that differ; a new row holds all of its fields."""
-    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
-    staged = staging.source(part)
-    old, new = _object(part, "t"), _object(part, "s")
-    old_only, new_only = _object(part, "t", "s"), _object(part, "s", "t")
+def _log(
+    connection: psycopg.Connection[Any],
+    staging: Staging,
+    part: Part,
+    batch_id: int,
+    *,
+    seen: bool,
+) -> None:
+    """The delta's change rows; if not `seen`, of what the portal's rows hold now."""
+    source: LiteralString = f"{staging.table(part.name, '_delta')} s"
+    key: LiteralString = "s.log_key"
+    values: LiteralString = "s.log_old, s.log_new"
+    if not seen:
+        on = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
+        source = (
+            f"{_work(staging, part)} s LEFT JOIN portal.{part.name} t "
+            f"ON t.erp = '{staging.erp}' AND {on} AND s.op <> 'I'"
+        )
+        key = key_text(part, "s")
+        values = ", ".join(log_values(part, gone="s.op = 'D'", new="s.op = 'I'"))
     connection.execute(
         f"INSERT INTO sync.change (run_id, batch_id, erp, part, key, op, old, new) "
-        f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key_text(part, 'd')}, "
-        f"CASE d.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' ELSE 'delete' END, "
-        f"CASE d.op WHEN 'U' THEN {old_only} WHEN 'D' THEN {old} END, "
-        f"CASE d.op WHEN 'U' THEN {new_only} WHEN 'I' THEN {new} END "
-        f"FROM {staging.table(part.name, '_delta')} d "
-        f"LEFT JOIN ({staged}) s ON s.record_no = d.record_no AND d.op <> 'D' "
-        f"LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} "
-        f"AND (d.op <> 'I')",
+        f"SELECT %s, %s, '{staging.erp}', '{part.name}', {key}, "
+        f"CASE s.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' ELSE 'delete' END, "
+        f"{values} FROM {source}",
         (staging.run_id, batch_id),
     )
-
-
-def _object(part: Part, alias: LiteralString, other: LiteralString | None = None) -> LiteralString:
-    """jsonb of the compared columns (of those that differ from `other`) that are not null.
-
-    Written as text: `jsonb_build_object` looks up the type of each of its arguments for every
-    row, which took most of the time of a load of many changes. Numeric stays exact.
-    """
-    documents = {f.name for f in part.fields if f.type == "json"}
-    pieces: list[LiteralString] = []
-    for column in compared(part):
-        value: LiteralString = f"to_jsonb({alias}.{column})"
-        if column in documents:
-            value = f"nullif(jsonb_strip_nulls({alias}.{column}), 'null')"
-        piece: LiteralString = f"""'"{column}":' || {value}::text"""
-        if other is not None:
-            differs = f"{alias}.{column} IS DISTINCT FROM {other}.{column}"
-            piece = f"CASE WHEN {differs} THEN {piece} END"
-        pieces.append(piece)
-    return f"('{{' || concat_ws(',', {', '.join(pieces)}) || '}}')::jsonb"

@@ -12,9 +12,9 @@ from typing import Any, LiteralString
 import psycopg
 
 from mappings.vocabulary import Part
-from portal_db import first_load, narrowed
-from portal_db.schema import spaces
-from portal_db.staging import DOCUMENT_COLUMNS, Staging, staged_type
+from portal_db import changes, first_load, narrowed
+from portal_db.keys import key_text
+from portal_db.staging import Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,63 +25,77 @@ class DeleteScope:
     parameters: tuple[object, ...] = ()
 
 
-def compared(part: Part) -> tuple[LiteralString, ...]:
-    """The columns in which a row can differ: every field outside the key, and code spaces."""
-    columns: list[LiteralString] = [f.name for f in part.fields if f.name not in part.key]
-    columns.extend(f"{space}_erp" for space in spaces(part))
-    if part.name == "document":
-        columns.extend(DOCUMENT_COLUMNS)
-    return tuple(columns)
-
-
-def written(part: Part) -> tuple[LiteralString, ...]:
-    """Every column of the portal row that comes from the source, key included, without erp."""
-    return (*part.key, *compared(part))
-
-
 def compute(
     staging: Staging,
     part: Part,
     *,
     deletes: DeleteScope | None,
     whole: bool = True,
+    logged: bool = True,
 ) -> None:
-    """Fill `staging.run_<id>_<part>_delta` with one row per key that differs.
+    """Make `staging.run_<id>_<part>_delta`, one row per key that differs, all that is to be done.
 
     Columns: op (I insert, U update, D delete), existed (the key has a row, maybe a deleted one),
-    record_no, raw_hash, and the key. `deletes` None: nothing vanishes.
-    Children of a root that came are compared as a whole: those that did not come are deleted,
-    unless `whole` is False: then only those of deleted roots are.
+    record_no, root_no, raw_hash, the key and every other written column; `row_at` and `row_seen`,
+    which name the version of the portal's row that was compared; `was_<f>`, old values for the
+    change checks; `log_key`, `log_old` and `log_new` where changes are `logged`.
+    `deletes` None: nothing vanishes. Children of a root that came are compared as a whole: those
+    that did not come are deleted, unless `whole` is False: then only those of deleted roots are.
     """
     if staging.first and part.name == staging.feed.main:
         first_load.view_as_delta(staging, part)
         return
-    delta = staging.table(part.name, "_delta")
-    keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
-    staging._create(  # noqa: SLF001  the delta is one of the run's staging tables
-        delta,
-        [
-            "op text NOT NULL",
-            "existed boolean NOT NULL",
-            "record_no bigint",
-            "raw_hash bigint",
-            *keys,
-        ],
+    differs = (
+        f"ROW({', '.join(f's.{c}' for c in changes.compared(part))}) IS DISTINCT FROM "
+        f"ROW({', '.join(f't.{c}' for c in changes.compared(part))})"
     )
-    on = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
-    mine = ", ".join(f"s.{c}" for c in compared(part))
-    theirs = ", ".join(f"t.{c}" for c in compared(part))
-    differs = f"ROW({mine}) IS DISTINCT FROM ROW({theirs})"
-    key_list = ", ".join(part.key)
-    chosen = ", ".join(f"coalesce(s.{k}, t.{k})" for k in part.key)
-    parameters: list[object] = []
-    target = f"SELECT * FROM portal.{part.name} WHERE erp = '{staging.erp}'"
+    op: LiteralString = f"CASE WHEN {_GONE} THEN 'D' WHEN {_NEW} THEN 'I' ELSE 'U' END AS op"
+    columns: list[LiteralString] = [op]
+    columns.extend(("t.erp IS NOT NULL AS existed", "s.record_no", "s.root_no", "s.raw_hash"))
+    columns.extend(f"coalesce(s.{k}, t.{k}) AS {k}" for k in part.key)
+    columns.extend(f"s.{c} AS {c}" for c in changes.compared(part))
+    columns.extend(("t.row_at", "t.row_seen"))
+    columns.extend(f"t.{name} AS was_{name}" for name in changes.watched(part))
+    if logged:
+        old, new = changes.log_values(part, gone=_GONE, new=_NEW)
+        key = key_text(part, {k: f"coalesce(s.{k}, t.{k})" for k in part.key})
+        columns.extend((f"{key} AS log_key", f"{old} AS log_old", f"{new} AS log_new"))
+    met: LiteralString = (
+        "WHEN s.deleted THEN t.erp IS NOT NULL AND t.deleted_at IS NULL "
+        f"WHEN {_NEW} THEN true ELSE {differs} END"
+    )
+    selected = f"SELECT {', '.join(columns)} FROM"
+    gone, parameters = _gone(staging, part, deletes, whole=whole)
+    pairs = _pairs(staging, part)
     if staging.narrowed and part.parent is None:
-        target = (
-            f"SELECT t.* FROM ({narrowed.touched(staging, part)}) k JOIN portal.{part.name} t "
-            f"ON t.erp = '{staging.erp}' AND {' AND '.join(f't.{k} = k.{k}' for k in part.key)}"
-        )
-    gone = "false"
+        alone = _alone(staging, part)
+        query = f"{selected} {pairs} WHERE CASE {met} UNION ALL {selected} {alone} WHERE {gone}"
+    else:
+        query = f"{selected} {pairs} WHERE CASE WHEN s.record_no IS NULL THEN {gone} {met}"
+    # made by one SELECT: PostgreSQL may share the work among its processes, which it does not do
+    # for an INSERT
+    staging.create_as(
+        staging.table(part.name, "_delta"),
+        query,
+        parameters,
+        ("op", "existed", "record_no", *part.key),
+    )
+
+
+_GONE: LiteralString = "s.record_no IS NULL OR s.deleted"
+_NEW: LiteralString = "t.erp IS NULL OR t.deleted_at IS NOT NULL"
+
+
+def _pairs(staging: Staging, part: Part) -> LiteralString:
+    """A FROM clause that pairs staged rows (s) with the portal's (t).
+
+    Where unknown records alone are staged it leaves out what `_alone` brings.
+    """
+    target: LiteralString = (
+        f"SELECT ctid AS row_at, xmin AS row_seen, * FROM portal.{part.name} "
+        f"WHERE erp = '{staging.erp}'"
+    )
+    join: LiteralString = "FULL JOIN"
     if part.parent is not None and part.parent_field is not None:
         roots = staging.feed.part(part.parent)
         touched = (
@@ -89,32 +103,43 @@ def compute(
             f"UNION SELECT key FROM {staging.table(roots.name, '_delta')} WHERE op = 'D'"
         )
         target += f" AND {part.parent_field} IN ({touched})"
-        gone = "t.deleted_at IS NULL"
-        if not whole:
-            gone += (
-                f" AND t.{part.parent_field} IN "
-                f"(SELECT key FROM {staging.table(roots.name, '_delta')} WHERE op = 'D')"
-            )
-    elif deletes is not None:
-        failed = " AND ".join(f"x.{k} = t.{k}" for k in part.key)
-        gone = (
-            f"t.deleted_at IS NULL AND {deletes.condition} AND NOT EXISTS "
-            f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {failed})"
-        )
-        parameters += deletes.parameters
-    staging.connection.execute(
-        f"INSERT INTO {delta} (op, existed, record_no, raw_hash, {key_list}) "
-        f"SELECT CASE WHEN s.record_no IS NULL OR s.deleted THEN 'D' "
-        f"WHEN t.erp IS NULL OR t.deleted_at IS NOT NULL THEN 'I' ELSE 'U' END, "
-        f"t.erp IS NOT NULL, s.record_no, s.raw_hash, {chosen} "
-        f"FROM ({staging.source(part)}) s FULL JOIN ({target}) t ON {on} "
-        f"WHERE CASE WHEN s.record_no IS NULL THEN {gone} "
-        f"WHEN s.deleted THEN t.erp IS NOT NULL AND t.deleted_at IS NULL "
-        f"WHEN t.erp IS NULL OR t.deleted_at IS NOT NULL THEN true "
-        f"ELSE {differs} END",
-        parameters,
+    elif staging.narrowed:
+        join = "LEFT JOIN"
+    on = " AND ".join(f"t.{k} = s.{k}" for k in part.key)
+    return f"({staging.source(part)}) s {join} ({target}) t ON {on}"
+
+
+def _alone(staging: Staging, part: Part) -> LiteralString:
+    """A FROM clause of the portal's rows (t) whose keys did not come again, beside no staged one.
+
+    Others that are not staged are those of records that were skipped.
+    """
+    on = " AND ".join(f"p.{k} = k.{k}" for k in part.key)
+    return (
+        f"(SELECT p.ctid AS row_at, p.xmin AS row_seen, p.* "
+        f"FROM ({narrowed.not_staged(staging, part)}) k JOIN portal.{part.name} p "
+        f"ON p.erp = '{staging.erp}' AND {on}) t "
+        f"LEFT JOIN (SELECT * FROM ({staging.source(part)}) n WHERE false) s ON true"
     )
-    staging.connection.execute(f"ANALYZE {delta}")
+
+
+def _gone(
+    staging: Staging, part: Part, deletes: DeleteScope | None, *, whole: bool
+) -> tuple[LiteralString, tuple[object, ...]]:
+    """Is a portal row (t) deleted that was not staged? As SQL, and its parameters."""
+    if part.parent is not None and part.parent_field is not None:
+        if whole:
+            return "t.deleted_at IS NULL", ()
+        roots = staging.table(part.parent, "_delta")
+        deleted: LiteralString = f"SELECT key FROM {roots} WHERE op = 'D'"
+        return f"t.deleted_at IS NULL AND t.{part.parent_field} IN ({deleted})", ()
+    if deletes is None:
+        return "false", ()
+    failed = " AND ".join(f"x.{k} = t.{k}" for k in part.key)
+    return (
+        f"t.deleted_at IS NULL AND {deletes.condition} AND NOT EXISTS "
+        f"(SELECT FROM {staging.table(part.name, '_failed')} x WHERE {failed})"
+    ), deletes.parameters
 
 
 def overtaken(staging: Staging, part: Part, batch_id: int) -> list[int]:

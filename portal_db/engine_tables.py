@@ -275,8 +275,13 @@ change = Table(
     _now("at"),
     CheckConstraint("op IN ('insert','update','delete')", name="op"),
     Index("change_key_idx", "erp", "part", "key"),
-    Index("change_run_idx", "run_id"),
-    Index("change_at_idx", "at"),
+    Index(
+        "change_at_idx",
+        "at",
+        "run_id",
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    ),
     schema="sync",
     comment="What each run changed. A first load writes none: the batch is the change.",
 )

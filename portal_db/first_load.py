@@ -34,13 +34,12 @@ def is_first(connection: psycopg.Connection[Any], erp: LiteralString) -> bool:
 def complete_columns(staging: Staging, part: Part, *, batch_id: int, observed_at: datetime) -> None:
     """Give the staged table the columns that no record brings, while nobody can see it.
 
-    Constants become defaults that are not stored in each row.
+    Constants become defaults that are not stored in each row (`erp`, which is of the key, is).
     """
     table = staging.table(part.name)
-    columns: list[tuple[LiteralString, LiteralString, object]] = [("erp", "text", staging.erp)]
-    columns.extend(
+    columns: list[tuple[LiteralString, LiteralString, object]] = [
         (f"{space}_erp", "text", staging.refers.get(space, staging.erp)) for space in spaces(part)
-    )
+    ]
     columns += [("batch_id", "bigint", batch_id), ("as_of", "timestamptz", observed_at)]
     changes = [
         sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(
@@ -52,10 +51,7 @@ def complete_columns(staging: Staging, part: Part, *, batch_id: int, observed_at
         sql.SQL("ADD COLUMN deleted_at timestamptz"),
         sql.SQL("ADD COLUMN stale_since timestamptz"),
     ]
-    connection = staging.connection
-    connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(changes)))
-    check = sql.SQL("ALTER TABLE {} ADD CHECK (erp = {})")
-    connection.execute(check.format(sql.SQL(table), sql.Literal(staging.erp)))
+    staging.connection.execute(sql.SQL("ALTER TABLE {} {}").format(sql.SQL(table), _list(changes)))
 
 
 def add_key(staging: Staging, part: Part) -> bool:
@@ -124,10 +120,12 @@ def attach(staging: Staging, part: Part) -> None:
 
 def view_as_delta(staging: Staging, part: Part) -> None:
     """Every staged row is an insert: what reads the delta reads that."""
-    keys = ", ".join(part.key)
+    columns: list[LiteralString] = ["record_no", "raw_hash", *part.key]
+    if part.amount is not None:
+        columns.extend((part.amount, f"NULL::numeric AS was_{part.amount}"))
     staging.connection.execute(
         f"CREATE VIEW {staging.table(part.name, '_delta')} AS SELECT 'I'::text AS op, "
-        f"false AS existed, record_no, raw_hash, {keys} FROM {staging.table(part.name)}"
+        f"false AS existed, {', '.join(columns)} FROM {staging.table(part.name)}"
     )
 
 

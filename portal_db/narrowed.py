@@ -38,12 +38,13 @@ def meets_skipped(staging: Staging, part: Part) -> bool:
     return bool(row and row[0])
 
 
-def touched(staging: Staging, part: Part) -> LiteralString:
-    """SQL: the keys that this load can change, each once."""
+def not_staged(staging: Staging, part: Part) -> LiteralString:
+    """SQL: the keys of records that did not come again, and for which no other came."""
     keys = ", ".join(part.key)
+    # not EXCEPT: of that the planner would not know how much is left
     return (
-        f"SELECT {keys} FROM {staging.table(part.name, '_gone')} "
-        f"UNION SELECT {keys} FROM {staging.table(part.name)}"
+        f"SELECT DISTINCT {keys} FROM {staging.table(part.name, '_gone')} g WHERE NOT EXISTS "
+        f"(SELECT FROM {staging.table(part.name)} s WHERE {_on(part, 's', 'g')})"
     )
 
 

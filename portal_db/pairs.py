@@ -12,52 +12,63 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from mappings.vocabulary import DECIMALS, Part
+from portal_db.identifiers import digits
 from portal_db.keys import key_text
 from portal_db.staging import Staging
 
 
 def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ...]) -> pa.Table:
     """A row per updated row: record_no, and `old_<f>`, `new_<f>` for each field, as Arrow."""
-    pairs = ", ".join(f"t.{f} AS old_{f}, s.{f} AS new_{f}" for f in fields)
-    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
     schema: list[tuple[str, pa.DataType]] = [("record_no", pa.int64())]
+    cells: list[LiteralString] = ["d.record_no::text"]
     for name in fields:
-        kind = _arrow(part.field(name).type)
-        schema += [(f"old_{name}", kind), (f"new_{name}", kind)]
+        kind = part.field(name).type
+        schema += [(f"old_{name}", _arrow(kind)), (f"new_{name}", _arrow(kind))]
+        cells.extend((_cell_of(f"d.was_{name}", kind), _cell_of(f"d.{name}", kind)))
+    line = " || ',' || ".join(cells)
     return _fetched(
         staging,
-        f"SELECT d.record_no, {pairs} FROM {staging.table(part.name, '_delta')} d "
-        f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
-        f"JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} WHERE d.op = 'U'",
+        f"SELECT {line} AS line, d.record_no / {digits(_LINES)} AS piece "
+        f"FROM {staging.table(part.name, '_delta')} d WHERE d.op = 'U'",
         pa.schema(schema),
     )
 
 
+_LINES = 5_000
+"""Lines that come as one: a row of the protocol costs Python more than the server's work on it."""
+
+
+def _cell_of(value: LiteralString, kind: str) -> LiteralString:
+    """A value as a cell of CSV, in SQL: NULL is empty, an empty text is quoted."""
+    text: LiteralString = f"{value}::text"
+    if _arrow(kind) == pa.string():
+        text = f"""'"' || replace({text}, '"', '""') || '"'"""
+    return f"coalesce({text}, '')"
+
+
 def _fetched(staging: Staging, query: LiteralString, schema: pa.Schema) -> pa.Table:
-    """The rows of a query as Arrow, without a Python object a cell; decimals stay exact."""
-    text = io.BytesIO()
-    with (
-        staging.connection.cursor() as cursor,
-        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as copy,
-    ):
-        for piece in copy:
-            text.write(piece)
-    if not text.tell():
-        return schema.empty_table()
-    text.seek(0)
-    return pa_csv.open_csv(
-        text,
-        pa_csv.ReadOptions(column_names=schema.names),
-        pa_csv.ParseOptions(newlines_in_values=True),
-        pa_csv.ConvertOptions(
-            column_types=schema,
-            null_values=[""],
-            true_values=["t"],
-            false_values=["f"],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    ).read_all()
+    """Lines of CSV (`line`, in pieces) as Arrow, no Python object a cell; decimals stay exact."""
+    pieces = staging.connection.execute(
+        f"SELECT string_agg(line, E'\\n') FROM ({query}) lines GROUP BY piece"
+    )
+    options = pa_csv.ConvertOptions(
+        column_types=schema,
+        null_values=[""],
+        true_values=["true"],
+        false_values=["false"],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    tables = [
+        pa_csv.open_csv(
+            io.BytesIO(text.encode()),
+            pa_csv.ReadOptions(column_names=schema.names),
+            pa_csv.ParseOptions(newlines_in_values=True),
+            options,
+        ).read_all()
+        for (text,) in pieces
+    ]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 _ARROW: dict[str, pa.DataType] = {"int": pa.int64(), "date": pa.date32(), "bool": pa.bool_()}
@@ -68,20 +79,25 @@ def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dic
 
     Of a part without amounts: what goes first, then what comes, then what changes, with its name.
     """
-    named: LiteralString = "name" if any(one.name == "name" for one in part.fields) else part.key[0]
-    field: LiteralString = part.amount or named
-    order: LiteralString = (
-        f"abs(coalesce(s.{field}, 0) - coalesce(t.{field}, 0)) DESC"
-        if part.amount
-        else "array_position(ARRAY['D', 'I', 'U'], d.op)"
-    )
-    on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+    delta = staging.table(part.name, "_delta")
+    if part.amount is not None:
+        field: LiteralString = part.amount
+        old: LiteralString = f"d.was_{field}"
+        found: LiteralString = f"{delta} d"
+        order: LiteralString = f"abs(coalesce(d.{field}, 0) - coalesce(d.was_{field}, 0)) DESC"
+    else:
+        named: LiteralString = "name"
+        field = named if any(one.name == "name" for one in part.fields) else part.key[0]
+        old = f"t.{field}"
+        on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
+        found = (
+            f"{delta} d LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} "
+            "AND d.existed"
+        )
+        order = "array_position(ARRAY['D', 'I', 'U'], d.op)"
     rows = staging.connection.execute(
-        f"SELECT {key_text(part, 'd')}, d.op, t.{field}::text, s.{field}::text "
-        f"FROM {staging.table(part.name, '_delta')} d "
-        f"LEFT JOIN ({staging.source(part)}) s ON s.record_no = d.record_no "
-        f"LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} AND d.existed "
-        f"ORDER BY {order}, 1 LIMIT %s",
+        f"SELECT {key_text(part, 'd')}, d.op, {old}::text, "
+        f"CASE WHEN d.op <> 'D' THEN d.{field} END::text FROM {found} ORDER BY {order}, 1 LIMIT %s",
         (limit,),
     ).fetchall()
     return [
@@ -103,11 +119,11 @@ def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]
     total = int(row[0]) if row else 0
     every = max(1, -(-total // limit))
     names: list[LiteralString] = [f.name for f in part.fields]
-    columns = ", ".join(f"s.{n}" for n in names)
+    columns = ", ".join(f"d.{n}" for n in names)
     rows = staging.connection.execute(
         f"SELECT {columns} FROM (SELECT record_no, row_number() OVER (ORDER BY record_no) AS n "
-        f"FROM {delta} WHERE op <> 'D') d JOIN ({staging.source(part)}) s "
-        f"ON s.record_no = d.record_no WHERE d.n %% %s = 0 OR %s = 1",
+        f"FROM {delta} WHERE op <> 'D') c JOIN {delta} d ON d.record_no = c.record_no "
+        f"AND d.op <> 'D' WHERE c.n %% %s = 0 OR %s = 1",
         (every, every),
     ).fetchall()
     return _table(part, rows), total

@@ -48,7 +48,6 @@ def missing(staging: Staging, part: Part) -> list[Missing]:
 
 
 def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> LiteralString:
-    on = " AND ".join(f"s.{k} = d.{k}" for k in part.key)
     target = PARTS[reference.to]
     there: list[LiteralString] = [
         (
@@ -73,9 +72,8 @@ def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> Lite
             f"WHERE {' AND '.join(conditions)} AND NOT ({' OR '.join(there)})"
         )
     return (
-        f"SELECT {root}, s.{reference.field} FROM {staging.table(part.name, '_delta')} d "
-        f"JOIN ({staging.source(part)}) s ON s.record_no = d.record_no AND {on} "
-        f"WHERE d.op IN ('I', 'U') AND {' AND '.join(conditions)} AND NOT ({' OR '.join(there)})"
+        f"SELECT {root}, s.{reference.field} FROM {staging.table(part.name, '_delta')} s "
+        f"WHERE s.op IN ('I', 'U') AND {' AND '.join(conditions)} AND NOT ({' OR '.join(there)})"
     )
 
 

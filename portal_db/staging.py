@@ -16,23 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mappings.feeds import PARTS
-from mappings.vocabulary import DECIMALS, Feed, Field, Part
+from mappings.vocabulary import Feed, Field, Part
 from portal_db.copying import Copying
-from portal_db.identifiers import digits, plain_name
+from portal_db.identifiers import plain_name
 from portal_db.schema import PORTAL, spaces
+from portal_db.staged_types import staged_fields, staged_type
 
-_PG: dict[str, LiteralString] = {
-    "text": "text",
-    "code": "text",
-    "ccy": "text",
-    "json": "text",
-    "int": "bigint",
-    "date": "date",
-    "instant": "timestamptz",
-    "bool": "boolean",
-    "texts": "text[]",
-    "codes": "text[]",
-}
 _BOOKKEEPING = (
     "record_no bigint NOT NULL",
     "root_no bigint",
@@ -43,19 +32,6 @@ _BOOKKEEPING = (
 _FILLED: LiteralString = "75"
 """Per cent of a page that a first list fills: a fifth of it may change and stays in its pages."""
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
-
-
-def staged_type(kind: str) -> LiteralString:
-    """The column type that binary COPY fills for a field type (json travels as text)."""
-    if kind in DECIMALS:
-        precision, scale = DECIMALS[kind]
-        return f"numeric({digits(precision)},{digits(scale)})"
-    return _PG[kind]
-
-
-def staged_fields(part: Part) -> tuple[Field, ...]:
-    """The fields that records bring themselves; copied ones are joined in by `source`."""
-    return tuple(f for f in part.fields if f.copied_from is None)
 
 
 @dataclass(slots=True)
@@ -78,6 +54,7 @@ class Staging:
     gone: int = 0
     """How many keys `_gone` was given: fewer mean that the database restarted."""
     _created: list[LiteralString] = field(default_factory=list)
+    _counted: dict[tuple[str, str], int] = field(default_factory=dict)
     _copying: Copying = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +74,10 @@ class Staging:
                 f"{f.name} {staged_type(f.type)}{' NOT NULL' if f.name in needed else ''}"
                 for f in staged_fields(part)
             ]
+            if lasting:
+                # in every row, not only as its default: a key column that is not there counts as
+                # changed by the row's first update, which then writes every index anew (no HOT)
+                columns.append(f"erp text NOT NULL DEFAULT '{self.erp}' CHECK (erp = '{self.erp}')")
             self._create(self.table(part.name), [*columns, *_BOOKKEEPING], lasting=lasting)
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
@@ -120,6 +101,19 @@ class Staging:
         kind, more = ("", f" WITH (fillfactor = {_FILLED})") if lasting else ("UNLOGGED ", "")
         self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
+
+    def create_as(
+        self,
+        name: LiteralString,
+        query: LiteralString,
+        parameters: tuple[object, ...],
+        joined: Iterable[LiteralString],
+    ) -> None:
+        """Create and fill a table by one SELECT; the planner is told of the `joined` columns."""
+        with psycopg.ClientCursor(self.connection) as cursor:  # no parameters travel beside it
+            cursor.execute(f"CREATE UNLOGGED TABLE {name} AS {query}", parameters)
+        self._created.append(name)
+        self.connection.execute(f"ANALYZE {name} ({', '.join(joined)})")
 
     def copy(self, part: Part, table: pa.Table) -> int:
         """Append typed rows: the staged fields and the bookkeeping columns."""
@@ -201,7 +195,20 @@ class Staging:
         self._created.remove(self.table(part.name))
 
     def count(self, part: Part, where: LiteralString = "true") -> int:
-        """Rows staged of a part (those of accepted roots only: `source` filters the rest)."""
+        """Rows staged of a part (those of accepted roots only: `source` filters the rest).
+
+        A first list is counted once: only `changed` makes it another.
+        """
+        asked = (part.name, where)
+        if not self.first or asked not in self._counted:
+            self._counted[asked] = self._rows(part, where)
+        return self._counted[asked]
+
+    def changed(self) -> None:
+        """Rows were taken out."""
+        self._counted.clear()
+
+    def _rows(self, part: Part, where: LiteralString = "true") -> int:
         row = self.connection.execute(
             f"SELECT count(*) FROM {self.table(part.name)} WHERE {where}"
         ).fetchone()
@@ -209,7 +216,7 @@ class Staging:
 
     def raw_counts(self, parts: Iterable[Part]) -> dict[str, int]:
         """Rows physically there: compared before the diff and in the apply transaction."""
-        return {part.name: self.count(part) for part in parts}
+        return {part.name: self._rows(part) for part in parts}
 
     def drop(self) -> None:
         """Drop every table of this run."""
@@ -280,16 +287,3 @@ class Staging:
         if staged not in joins:
             joins.append(staged)
         return f"coalesce(g_{from_part}.{from_field}, {alias}.{from_field})"
-
-
-def drop_orphans(connection: psycopg.Connection[Any], erp: str, feed: str) -> None:
-    """Drop what runs left that did not live to drop it themselves; only while holding the turn."""
-    rows = connection.execute(
-        "SELECT t.tablename FROM pg_tables t JOIN sync.run r "
-        "ON r.id = split_part(t.tablename, '_', 2)::bigint WHERE t.schemaname = 'staging' "
-        "AND t.tablename ~ '^run_[0-9]+_' AND r.erp = %s AND r.feed = %s "
-        "AND r.state <> 'running'",
-        (erp, feed),
-    ).fetchall()
-    for (name,) in rows:
-        connection.execute(f"DROP TABLE IF EXISTS staging.{plain_name(name)} CASCADE")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from mappings.errors import Misconfigured, Transient
 from mappings.fingerprint import fingerprint as fingerprint_of
 from portal_db.ledger import interrupted_runs, read_batch
-from portal_db.staging import drop_orphans
+from portal_db.orphans import drop_orphans
 from sync.context import Context, declared
 from sync.job import Job
 from sync.outcome import Kind, Order, Outcome

@@ -32,7 +32,7 @@ from portal_db.ledger import (
     set_batch_state,
     supersede_open,
 )
-from portal_db.staging import drop_orphans
+from portal_db.orphans import drop_orphans
 from sync import documents
 from sync.budget import erp_budget
 from sync.connection import resolve

@@ -253,13 +253,15 @@ class Run:
         """The delta of every part, roots before their children."""
         job = self.job
         older_only = job.order.kind in {"retry", "replay"} and not job.order.replaces_newer
+        cursor = read_cursor(staging.connection, job.batch.erp, job.batch.feed, job.batch.scope_key)
+        logged = cursor.batch_id is not None  # as `judge_delta` will say
         for root in job.feed.roots:
             if older_only:
                 settling.overtaken(root, delta.overtaken(staging, root, job.batch.id))
         for part in job.feed.parts:
             deletes = job.scope.deletes(part) if complete.get(part.name) else None
             readable = not settling.intake.unreadable.get(part.name)
-            delta.compute(staging, part, deletes=deletes, whole=readable)
+            delta.compute(staging, part, deletes=deletes, whole=readable, logged=logged)
             job.progress("compare", job.feed.parts.index(part) + 1, len(job.feed.parts))
 
     def _complete(self, manifest: dict[str, Any], intake: Intake) -> dict[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import psycopg
 
@@ -88,3 +89,18 @@ def test_readers_of_prices_do_not_wait_for_a_first_list(world: World) -> None:
         assert done, "the load waited for the reader"
         reader.execute("SET lock_timeout = '1s'")
         assert reader.execute("SELECT count(*) FROM portal.price").fetchone() == (50,)
+
+
+def test_a_price_of_a_first_list_changes_within_its_page(world: World) -> None:
+    """No index is written for a new price (HOT): each column of a key stands in the row itself."""
+    prepared(world)
+    world.mill.put("price", [price(f"H{i}") for i in range(20)])
+    world.run("mill", "prices")
+    world.mill.put("price", [price(f"H{i}", unit_price="11.00") for i in range(20)])
+    assert counted(world.run("mill", "prices")) == {"read": 20, "updated": 20}
+    world.forget()  # a session tells what it did when it ends
+    query = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'price_mill'"
+    found, until = (0, 0), time.monotonic() + 10
+    while found[0] < 20 and time.monotonic() < until:
+        found = world.sql(query)[0]
+    assert found == (20, 20)

@@ -122,3 +122,19 @@ def test_exact_decimals_and_provenance(world: World) -> None:
     outcome = world.run("mill", "products")
     found = world.sql("SELECT key, name, tax_pct::text, batch_id, record_no FROM portal.product")
     assert found == [("007", "Ünï", "19.123456", outcome.batch_id, 1)]
+
+
+def test_the_planner_knows_an_erp_that_is_a_small_part_of_a_table(world: World) -> None:
+    """Else what looks for its keys is planned as for one row, and takes minutes."""
+    world.map("mill", {"customers": csv_feed("customers", [])})
+    world.sql(
+        "INSERT INTO portal.dealer (erp, key, name, status, account_key, currency, "
+        "batch_id, record_no, row_hash, as_of) "
+        "SELECT 'old', n::text, n::text, 'active', n::text, 'EUR', 1, n, n, now() "
+        "FROM generate_series(1, 20000) n"
+    )
+    world.sql("ANALYZE portal.dealer")
+    world.mill.put("dealer", dealers(*range(1000)))
+    assert counted(world.sync("mill", "customers"))["inserted"] == 1000
+    ((plan,),) = world.sql("EXPLAIN (FORMAT json) SELECT FROM portal.dealer WHERE erp = 'mill'")
+    assert 500 < plan[0]["Plan"]["Plan Rows"] < 2000
