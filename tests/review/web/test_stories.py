@@ -188,5 +188,6 @@ def test_a_held_batch_shows_its_biggest_movement_first_and_is_released(office: O
     )
     assert "Released by run" in after
     assert len(office.world.keys("dealer")) == 5
+    office.igor.see(f"/held/{outcome.run_id}")
     again = office.igor.post(f"/held/{outcome.run_id}/decide", {"to": "refuse", "reason": "no"})
     assert again.status_code == 409
