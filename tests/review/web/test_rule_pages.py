@@ -57,7 +57,7 @@ def test_a_rule_goes_its_way_on_the_pages_and_by_command(
     assert "who proposed a rule cannot approve it" in own.text
     page = office.igor.see(path)
     assert "<dt>Tried on</dt><dd>2 records" in page
-    assert "<ins>+        old: &#34;odd&#34;</ins>" in page
+    assert "\n<ins>+        old: &#34;odd&#34;</ins>\n" in page, "a line of the diff is a line"
     assert office.anna.post(f"{path}/decide", {"to": "approve"}).status_code == 403
     said = office.igor.do(f"{path}/decide", {"to": "approve", "seen": seen, "reason": "right"})
     assert "Approved. It counts once its diff is committed." in said
