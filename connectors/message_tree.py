@@ -1,4 +1,7 @@
-"""A message's paths as the nested object that an ERP takes. Must not know a protocol."""
+"""Paths of a request or a message as the nested object that an ERP takes.
+
+Must not know a protocol.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def nested(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Paths with slashes as nested objects."""
+def nested(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Paths with slashes as nested objects, as JSON and zeep take them."""
     top: dict[str, Any] = {}
     for path, text in texts.items():
         *above, last = path.split("/")

@@ -20,6 +20,7 @@ import zeep.xsd
 from lxml import etree
 
 from connectors import soap_sign_in, tls
+from connectors.message_tree import nested
 from mappings.errors import Misconfigured, SourceChanged, Transient
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Wsdl:
             )
         known = operations[operation]
         try:
-            told = self._with_any(known, _nested({**request, **self._sign_in.elements}))
+            told = self._with_any(known, nested({**request, **self._sign_in.elements}))
             envelope = client.create_message(client.service, operation, **told)
             self._add_header(client, envelope, session)
         except (TypeError, ValueError, LookupError, zeep.exceptions.Error) as error:
@@ -268,15 +269,3 @@ def _element(uri: str | None, name: str, value: str | dict[str, Any]) -> etree._
     else:
         element.extend(_element(uri, inner, value[inner]) for inner in value)
     return element
-
-
-def _nested(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Paths with slashes as nested dictionaries, as zeep takes them."""
-    top: dict[str, Any] = {}
-    for path, text in request.items():
-        *above, last = path.split("/")
-        inner = top
-        for word in above:
-            inner = inner.setdefault(word, {})
-        inner[last] = text
-    return top

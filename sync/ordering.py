@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -27,9 +27,8 @@ from quality.credit import HARD_BLOCK, NOTICE, OK, PARTIAL, WARN, Decision, Item
 from sync import credit
 from sync.ask import WITHIN, Asker, LiveAnswer
 from sync.context import Context
-from sync.pricing import Price, PriceOf, PriceWish
-
-_CENT = Decimal("0.01")
+from sync.echo import Shown, cents, hold_to, line_net
+from sync.pricing import PriceOf, PriceWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,29 +239,16 @@ def _priced(
                 code="product",
                 remedy="Map tax_pct of the products feed.",
             )
-        share = 1 - line.discount_pct / 100
-        net = _cents(line.qty * line.unit_price / line.per * share)
-        gross = _cents(net * (1 + product.tax_pct / 100))
+        net = line_net(line.qty, line.unit_price, line.per, line.discount_pct)
+        gross = cents(net * (1 + product.tax_pct / 100))
         lines.append(_Line(line, number, product, net, gross))
     if prices is not None:
-        wishes = [PriceWish(one.product_key, one.qty, one.uom) for one in wish.lines]
-        own = prices(connection, wish.erp, wish.dealer_key, wish.currency, wishes)
-        _compared(own, lines)
+        shown = [
+            Shown(f"line {one.no}", PriceWish(given.product_key, given.qty, given.uom), one.net)
+            for one, given in zip(lines, wish.lines, strict=True)
+        ]
+        hold_to(prices, connection, wish.erp, wish.dealer_key, wish.currency, shown)
     return lines
-
-
-def _compared(own: Sequence[Price | None], lines: Sequence[_Line]) -> None:
-    """The echo is what the portal would say now, or the order is not placed."""
-    wrong = []
-    for line, price in zip(lines, own, strict=True):
-        if price is None:
-            wrong.append(f"line {line.no}: no price is known")
-        elif price.line_net != line.net:
-            wrong.append(f"line {line.no}: {_text(line.net)} was shown, it is {price.says}")
-    if wrong:
-        raise Refused(
-            "; ".join(wrong), code="price_changed", remedy="Show the new price and ask again."
-        )
 
 
 def _judge(
@@ -355,9 +341,9 @@ def _order(
                 unit_price=line.wish.unit_price,
                 per=line.wish.per,
                 discount_pct=line.wish.discount_pct or None,
-                net=_cents(line.net * share),
+                net=cents(line.net * share),
                 tax_pct=line.product.tax_pct,
-                gross=_cents(line.gross * share),
+                gross=cents(line.gross * share),
                 note=line.wish.note,
             )
         )
@@ -380,11 +366,3 @@ def _order(
         backorder=wish.backorder,
         needs_approval=waits,
     )
-
-
-def _cents(amount: Decimal) -> Decimal:
-    return amount.quantize(_CENT, ROUND_HALF_UP)
-
-
-def _text(amount: Decimal) -> str:
-    return format(amount.normalize(), "f")

@@ -6,18 +6,13 @@ to the portal's own. Must not judge credit.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from decimal import Decimal
 
-import psycopg
-
-from mappings.errors import Refused
 from portal_db.orders import NewOrder, NotPlaced, PlacedOrder, as_dealer, place_order, portal_dealer
 from sync.context import Context
+from sync.echo import Shown, hold_to, line_net
 from sync.pricing import PriceOf, PriceWish
 from sync.routes import publish_routes
-
-_CENT = Decimal("0.01")
 
 
 def place_for(ctx: Context, order: NewOrder, *, prices: PriceOf | None = None) -> PlacedOrder:
@@ -39,26 +34,19 @@ def place_for(ctx: Context, order: NewOrder, *, prices: PriceOf | None = None) -
                 remedy=f"Is the customers feed of {dealers_of} loaded? `waybill feeds` tells.",
             )
         if prices is not None:
-            _echo_compared(connection, order, prices)
+            hold_to(prices, connection, order.erp, order.dealer_key, order.currency, _shown(order))
         with as_dealer(connection, dealer):
             return place_order(connection, order)
 
 
-def _echo_compared(connection: psycopg.Connection[Any], order: NewOrder, prices: PriceOf) -> None:
-    shown = [line for line in order.lines if line.unit_price is not None]
-    if not shown:
-        return
-    wishes = [PriceWish(line.product_key, line.qty, line.uom) for line in shown]
-    own = prices(connection, order.erp, order.dealer_key, order.currency, wishes)
-    wrong = []
-    for line, price in zip(shown, own, strict=True):
-        share = 1 - (line.discount_pct or Decimal(0)) / 100
-        net = line.qty * (line.unit_price or Decimal(0)) / line.per * share
-        net = net.quantize(_CENT, ROUND_HALF_UP)
-        if price is None:
-            wrong.append(f"{line.product_key}: no price is known")
-        elif price.line_net != net:
-            wrong.append(f"{line.product_key}: {net} was shown, it is {price.says}")
-    if wrong:
-        raise Refused("; ".join(wrong), erp=order.erp, code="price_changed",
-                      remedy="Show the new price and ask again.")  # fmt: skip
+def _shown(order: NewOrder) -> list[Shown]:
+    """The lines that came with the price that their dealer saw."""
+    return [
+        Shown(
+            line.product_key,
+            PriceWish(line.product_key, line.qty, line.uom),
+            line_net(line.qty, line.unit_price, line.per, line.discount_pct or Decimal(0)),
+        )
+        for line in order.lines
+        if line.unit_price is not None
+    ]

@@ -48,7 +48,7 @@ _COMMANDS = {
         "quarantine": "waybill.cli_quarantine",
         "parity": "waybill.cli_parity",
         "order": "waybill.cli_orders",
-        "outbox": "waybill.cli_orders",
+        "outbox": "waybill.cli_outbox",
     },
     "Act": {
         "release": "waybill.cli_act",

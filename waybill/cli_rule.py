@@ -26,13 +26,13 @@ def rule() -> None:
 def list_rules(settings: Settings, *, as_json: bool) -> None:
     """Every rule, the newest first."""
     from portal_db import rules as kept  # noqa: PLC0415 - heavy
-    from sync.context import Context  # noqa: PLC0415 - heavy
     from sync.fix_rules import Rule  # noqa: PLC0415 - heavy
     from sync.rules import status  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
     from waybill.output import show  # noqa: PLC0415 - heavy
 
     columns = ("id", "erp", "feed", "status", "correction", "until", "proposed_by", "decided_by")
-    with Context.open(settings) as ctx:
+    with opened(settings) as ctx:
         with ctx.connection() as connection:
             found = kept.rules(connection)
         rows = [
@@ -51,10 +51,10 @@ def list_rules(settings: Settings, *, as_json: bool) -> None:
 @click.pass_obj
 def show_rule(settings: Settings, rule_id: int) -> None:
     """A rule's change of its mapping as a diff: the approved one, else as it would be now."""
-    from sync.context import Context  # noqa: PLC0415 - heavy
     from sync.rules import change_of, found  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
-    with Context.open(settings) as ctx:
+    with opened(settings) as ctx:
         row = found(ctx, rule_id)
         click.echo(row["diff"] or change_of(ctx, row).diff, nl=False)
 
@@ -64,10 +64,10 @@ def show_rule(settings: Settings, rule_id: int) -> None:
 @click.pass_obj
 def apply_rule(settings: Settings, rule_id: int) -> None:
     """Write an approved rule into its mapping's file here. You look at it and commit it."""
-    from sync.context import Context  # noqa: PLC0415 - heavy
     from sync.rules import to_apply  # noqa: PLC0415 - heavy
+    from waybill.installation import opened  # noqa: PLC0415 - heavy
 
-    with Context.open(settings) as ctx:
+    with opened(settings) as ctx:
         change = to_apply(ctx, rule_id)
     change.path.write_text(change.text, encoding="utf-8")
     click.echo(f"{change.path} holds rule {rule_id} now. Look at it (`git diff`) and commit it.")

@@ -141,6 +141,20 @@ def test_the_command_places_shows_and_delivers(birch_shop: Practice) -> None:
     assert "closed" in said("outbox", "lanes")
 
 
+def test_the_command_closes_a_message_that_was_refused_and_no_other(birch_shop: Practice) -> None:
+    def close(message: int) -> int:
+        command = ("outbox", "close", str(message), "--reason", "asked the dealer")
+        return CliRunner().invoke(cli, command, env=birch_shop.settings.environment()).exit_code
+
+    birch_shop.server.book._products = {"other": "active"}
+    refused = birch_shop.place("k1")
+    birch_shop.settle()
+    assert birch_shop.state(refused) == "dead"
+    assert close(refused.message_id or 0) == 0
+    assert birch_shop.state(refused) == "cancelled"
+    assert close(refused.message_id or 0) != 0, "it is over already"
+
+
 def test_the_command_holds_a_price_that_was_shown_to_the_portals_own(birch_shop: Practice) -> None:
     def place(*arguments: str) -> tuple[int, str]:
         command = ("order", "place", "birch", birch_shop.dealers[0], *arguments)
