@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
@@ -18,7 +19,11 @@ import pyarrow as pa
 
 _WAITING = 1
 """Tables that may wait for the thread: enough for both sides to be busy, few enough to hold."""
-_ROWS = 65_536
+_ROWS = 8_192
+"""Rows encoded at a time: the server works on some while the next are encoded."""
+
+_Table = tuple[LiteralString, pa.Table]
+_Waiting = queue.Queue[_Table | None]
 
 
 class Copying:
@@ -26,13 +31,16 @@ class Copying:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._queue: queue.Queue[tuple[LiteralString, pa.Table] | None] | None = None
+        self._queue: _Waiting | None = None
         self._failed: BaseException | None = None
+        self.copied: Counter[str] = Counter()
+        """COPY statement → rows that the server says it took."""
 
     def put(self, statement: LiteralString, table: pa.Table) -> None:
         """Append rows by a COPY statement whose columns are those of `table`, in order."""
         if self._queue is None:
-            self._copy(statement, table)
+            with self._copy(statement, table.schema) as write:
+                write(table)
             return
         if self._failed is not None:
             raise self._failed
@@ -53,19 +61,42 @@ class Copying:
         if self._failed is not None:
             raise self._failed
 
-    def _work(self, waiting: queue.Queue[tuple[LiteralString, pa.Table] | None]) -> None:
-        while (one := waiting.get()) is not None:
-            if self._failed is not None:
-                continue  # the caller must never wait for a place
-            try:
-                self._copy(*one)
-            except BaseException as error:  # noqa: BLE001  raised where the caller meets it
-                self._failed = error
+    def _work(self, waiting: _Waiting) -> None:
+        tables = iter(waiting.get, None)
+        try:
+            one = next(tables, None)
+            while one is not None:
+                one = self._same_columns(*one, tables)
+        except BaseException as error:  # noqa: BLE001  raised where the caller meets it
+            self._failed = error
+            for _ in tables:
+                pass  # the caller must never wait for a place
 
-    def _copy(self, statement: LiteralString, table: pa.Table) -> None:
-        encoder = pgpq.ArrowToPostgresBinaryEncoder(table.schema)
-        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write(encoder.write_header())
-            for batch in table.to_batches(max_chunksize=_ROWS):
-                copy.write(encoder.write_batch(batch))
-            copy.write(encoder.finish())
+    def _same_columns(
+        self, statement: LiteralString, table: pa.Table, tables: Iterator[_Table]
+    ) -> _Table | None:
+        """One COPY of this table and of all that follow it into the same columns; the next one."""
+        with self._copy(statement, table.schema) as write:
+            write(table)
+            for following, rows in tables:
+                if following != statement:
+                    return following, rows
+                write(rows)
+        return None
+
+    @contextmanager
+    def _copy(
+        self, statement: LiteralString, schema: pa.Schema
+    ) -> Iterator[Callable[[pa.Table], None]]:
+        encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+        with self._connection.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                copy.write(encoder.write_header())
+
+                def write(table: pa.Table) -> None:
+                    for batch in table.to_batches(max_chunksize=_ROWS):
+                        copy.write(encoder.write_batch(batch))
+
+                yield write
+                copy.write(encoder.finish())
+            self.copied[statement] += cursor.rowcount  # known until the cursor is closed

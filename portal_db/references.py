@@ -38,6 +38,8 @@ def missing(staging: Staging, part: Part) -> list[Missing]:
     found: list[Missing] = []
     for reference in part.references:
         erp = staging.refers.get(reference.to, staging.erp)
+        if staging.first and part.name == staging.feed.main and _all_there(staging, reference, erp):
+            continue
         found += [
             Missing(int(root), part.name, reference.field, erp, reference.to, str(key))
             for root, key in staging.connection.execute(
@@ -45,6 +47,24 @@ def missing(staging: Staging, part: Part) -> list[Missing]:
             ).fetchall()
         ]
     return found
+
+
+def _all_there(staging: Staging, reference: Reference, erp: str) -> bool:
+    """Does every key that any row names exist? Then no row need be looked at.
+
+    The rows named at least what is staged of them, so True is certain; else they are compared.
+    """
+    named = staging.named.of(reference)
+    target = PARTS[reference.to]
+    if named is None or target.feed == staging.feed.name:
+        return False
+    row = staging.connection.execute(
+        f"SELECT EXISTS (SELECT FROM unnest(%s::text[]) AS k (key) WHERE NOT EXISTS "
+        f"(SELECT FROM portal.{target.name} p WHERE p.erp = %s AND p.key = k.key "
+        "AND p.deleted_at IS NULL))",
+        (named, erp),
+    ).fetchone()
+    return row is not None and not row[0]
 
 
 def _query(staging: Staging, part: Part, reference: Reference, erp: str) -> LiteralString:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     Table,
     Text,
     text,
@@ -76,7 +77,9 @@ def spaces(part: Part) -> tuple[LiteralString, ...]:
 
 
 def _portal_table(part: Part) -> Table:
-    columns: list[SchemaItem] = [Column("erp", Text(), primary_key=True)]
+    # a price's partition is one ERP's: there the key begins with what tells its rows apart
+    own_order = part.name == "price"
+    columns: list[SchemaItem] = [Column("erp", Text(), primary_key=not own_order, nullable=False)]
     for field in part.fields:
         key = field.name in part.key
         needed = key or field.name == part.parent_field or (field.need == "R" and field.mapped)
@@ -84,7 +87,7 @@ def _portal_table(part: Part) -> Table:
             Column(
                 field.name,
                 column_type(field.type),
-                primary_key=key,
+                primary_key=key and not own_order,
                 nullable=not (needed or field.absent is not None),
                 comment=field.meaning,
             )
@@ -107,7 +110,8 @@ def _portal_table(part: Part) -> Table:
         Column("stale_since", DateTime(timezone=True)),
     ]
     options: dict[str, Any] = {}
-    if part.name == "price":
+    if own_order:
+        columns.append(PrimaryKeyConstraint(*part.key, "erp", name="price_pkey"))
         options["postgresql_partition_by"] = "LIST (erp)"
     return Table(part.name, metadata, *columns, schema="portal", comment=part.meaning, **options)
 

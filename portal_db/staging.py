@@ -6,7 +6,7 @@ drops them at its end. Nothing here judges, and nothing here writes to schema `p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -14,11 +14,13 @@ from typing import Any, LiteralString
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import sql
 
 from mappings.feeds import PARTS
 from mappings.vocabulary import Feed, Field, Part
 from portal_db.copying import Copying
 from portal_db.identifiers import plain_name
+from portal_db.named_keys import NamedKeys
 from portal_db.schema import PORTAL, spaces
 from portal_db.staged_types import staged_fields, staged_type
 
@@ -51,8 +53,14 @@ class Staging:
     """The staged table becomes the ERP's first partition: nothing is compared, all rows are new."""
     narrowed: bool = False
     """Only unknown records are staged: the portal's other rows are those of skipped ones."""
+    named: NamedKeys = field(default_factory=NamedKeys)
+    """What the rows of a first list refer to."""
     gone: int = 0
     """How many keys `_gone` was given: fewer mean that the database restarted."""
+    constants: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Part → field → the value that the mapping gives every record of it: it is not sent."""
+    indexes: set[str] = field(default_factory=set)
+    """Indexes of the first list that are there already, by the name of the portal's."""
     _created: list[LiteralString] = field(default_factory=list)
     _counted: dict[tuple[str, str], int] = field(default_factory=dict)
     _copying: Copying = field(init=False)
@@ -69,16 +77,8 @@ class Staging:
         """Create the empty tables of every part, and the one for documents."""
         for part in parts:
             lasting = self.first and part.name == self.feed.main
-            needed = {c.name for c in PORTAL[part.name].columns if lasting and not c.nullable}
-            columns: list[LiteralString] = [
-                f"{f.name} {staged_type(f.type)}{' NOT NULL' if f.name in needed else ''}"
-                for f in staged_fields(part)
-            ]
-            if lasting:
-                # in every row, not only as its default: a key column that is not there counts as
-                # changed by the row's first update, which then writes every index anew (no HOT)
-                columns.append(f"erp text NOT NULL DEFAULT '{self.erp}' CHECK (erp = '{self.erp}')")
-            self._create(self.table(part.name), [*columns, *_BOOKKEEPING], lasting=lasting)
+            self._create(self.table(part.name), self._columns(part, lasting), lasting=lasting)
+            self._set_defaults(part)
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
             if self.narrowed and part.name == self.feed.main:
@@ -102,6 +102,34 @@ class Staging:
         self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
 
+    def _columns(self, part: Part, lasting: bool) -> list[LiteralString]:  # noqa: FBT001  private
+        """Every column, the ones of fixed width first: those behind a text must be looked for."""
+        fields: list[LiteralString] = []
+        needed = {c.name for c in PORTAL[part.name].columns if lasting and not c.nullable}
+        for one in sorted(staged_fields(part), key=lambda f: f.name not in needed):
+            empty = "" if one.name not in needed else " NOT NULL"
+            fields.append(f"{one.name} {staged_type(one.type)}{empty}")
+        if not lasting:
+            return [*_BOOKKEEPING, *fields]
+        # in every row, not only as its default: a key column that is not there counts as
+        # changed by the row's first update, which then writes every index anew (no HOT)
+        erp: LiteralString = f"erp text NOT NULL DEFAULT '{self.erp}' CHECK (erp = '{self.erp}')"
+        own: list[LiteralString] = ["deleted_at timestamptz", "stale_since timestamptz"]
+        return [*_BOOKKEEPING, *fields, erp, *own]
+
+    def _set_defaults(self, part: Part) -> None:
+        """What every record of the part has is the column's default, and is never sent."""
+        values = self.constants.get(part.name, {})
+        if values:
+            changes = sql.SQL(", ").join(
+                sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(
+                    sql.Identifier(name), sql.Literal(value)
+                )
+                for name, value in values.items()
+            )
+            table = sql.SQL(self.table(part.name))
+            self.connection.execute(sql.SQL("ALTER TABLE {} {}").format(table, changes))
+
     def create_as(
         self,
         name: LiteralString,
@@ -117,13 +145,16 @@ class Staging:
 
     def copy(self, part: Part, table: pa.Table) -> int:
         """Append typed rows: the staged fields and the bookkeeping columns."""
+        constant = self.constants.get(part.name, {})
         names: list[LiteralString] = [
-            *(f.name for f in staged_fields(part)),
+            *(f.name for f in staged_fields(part) if f.name not in constant),
             *("record_no", "root_no", "raw_hash", "version"),
         ]
         if pc.any(table["deleted"]).as_py():
             names.append("deleted")
         frozen = self.first and part.name == self.feed.main
+        if frozen:
+            self.named.add(part, table)
         return self._copy(self.table(part.name), names, table, ", FREEZE" if frozen else "")
 
     def copy_failed(self, part: Part, table: pa.Table) -> int:
@@ -167,8 +198,10 @@ class Staging:
         return table.num_rows
 
     @contextmanager
-    def filling(self) -> Iterator[None]:
+    def filling(self, *, made: Callable[[Staging], None] | None = None) -> Iterator[None]:
         """While it lasts, tables are copied in the background and nothing else may be asked.
+
+        `made` may add to the tables while they are empty.
 
         The rows of a first list are written as old as they will ever be (FREEZE): nobody has to
         come back and mark them. For that the table must be as new as its rows: one transaction.
@@ -177,8 +210,14 @@ class Staging:
             if self.first:
                 stack.enter_context(self.connection.transaction())
             self.create(self.feed.parts)
+            if made is not None:
+                made(self)
             stack.enter_context(self._copying.ahead())
             yield
+        if self.first:  # a logged table, and the server's own word for what it holds
+            into = f"COPY {self.table(self.feed.main)} ("
+            taken = (n for name, n in self._copying.copied.items() if name.startswith(into))
+            self._counted[self.feed.main, "true"] = sum(taken)
 
     def analyze(self, part: Part) -> None:
         """Give the planner the sizes it is about to join."""
@@ -215,8 +254,12 @@ class Staging:
         return int(row[0]) if row else 0
 
     def raw_counts(self, parts: Iterable[Part]) -> dict[str, int]:
-        """Rows physically there: compared before the diff and in the apply transaction."""
-        return {part.name: self._rows(part) for part in parts}
+        """Rows physically there: compared before the diff and in the apply transaction.
+
+        A first list is no unlogged table, which a crash would empty: what was counted stays true.
+        """
+        main = self.feed.main if self.first else None
+        return {p.name: self.count(p) if p.name == main else self._rows(p) for p in parts}
 
     def drop(self) -> None:
         """Drop every table of this run."""

@@ -7,7 +7,7 @@ as decimals. Must not change a value, read a clock, know a database, or look bey
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 import numpy as np
@@ -21,13 +21,19 @@ _FEW = 4096
 """A text column with at most this many different values is judged by value, not by row."""
 
 
-def judge(part: Part, table: pa.Table, skip: pa.BooleanArray | None = None) -> list[Verdict]:
+def judge(
+    part: Part,
+    table: pa.Table,
+    skip: pa.BooleanArray | None = None,
+    constants: Collection[str] = (),
+) -> list[Verdict]:
     """One verdict per row check of the part, in the order of `part.row_checks`.
 
     `table` holds the part's typed columns. `skip` marks rows that are not judged (known to be
-    unchanged): they fail nothing. KeyError where a column that a check reads is not in the table.
+    unchanged): they fail nothing. `constants`: fields with one value in every row, judged once.
+    KeyError where a column that a check reads is not in the table.
     """
-    rows = _Rows(table, skip)
+    rows = _Rows(table, skip, constants)
     return [
         Verdict(check.id, check.says, check.field, rows.failed(check), reads(check))
         for check in part.row_checks
@@ -45,8 +51,11 @@ def reads(check: RowCheck) -> frozenset[str]:
 class _Rows:
     """A table being judged: each column is joined once and each condition worked out once."""
 
-    def __init__(self, table: pa.Table, skip: pa.BooleanArray | None) -> None:
+    def __init__(
+        self, table: pa.Table, skip: pa.BooleanArray | None, constants: Collection[str]
+    ) -> None:
         self._table = table
+        self._constants = constants if len(table) else ()
         self._columns: dict[str, pa.Array] = {}
         self._conditions: dict[When, pa.BooleanArray] = {}
         self._encoded: dict[str, pa.DictionaryArray | None] = {}
@@ -72,6 +81,8 @@ class _Rows:
 
     def by_value(self, name: str, test: Callable[[pa.Array], pa.BooleanArray]) -> pa.BooleanArray:
         """`test` of every row; null rows give null."""
+        if name in self._constants:
+            return pa.repeat(test(self.column(name).slice(0, 1))[0], len(self._table))
         few = self.encoded(name)
         if few is None:
             column = self.column(name)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -27,6 +29,7 @@ from sync.intake import Intake, take_in
 from sync.job import Job
 from sync.known_records import Known, old_pages
 from sync.record_index import Doubt
+from transforms.mapping import mappers
 
 
 def may_be_first(job: Job, connection: psycopg.Connection[Any]) -> bool:
@@ -72,7 +75,20 @@ def staging_of(job: Job, connection: psycopg.Connection[Any], *, first: bool = F
         job.feed,
         {part: plain_name(erp) for part, erp in refers.items()},
         first=first,
+        constants=_constants(job),
     )
+
+
+def _constants(job: Job) -> dict[str, dict[str, object]]:
+    """What the mapping gives every record of a part: it need not travel with each."""
+    return {
+        part: {
+            name: value
+            for name, one in mapper.constants.items()
+            if isinstance(value := one.as_py(), str | bool | int | Decimal | date)
+        }
+        for part, mapper in mappers(job.mapping, job.feed.name).items()
+    }
 
 
 def read_unknown(
@@ -116,7 +132,8 @@ def read(
     manifest = job.ctx.landing.read_manifest(job.batch.landing or "")
     with job.timed("read"):
         corrections = Corrections.of(staging.connection, job.batch, job.fingerprint)
-        with staging.filling():
+        made = first_load.add_empty_indexes if staging.first else None
+        with staging.filling(made=made):
             also = None if beside is None else beside()
             intake = take_in(
                 job.ctx,

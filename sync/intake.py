@@ -15,10 +15,11 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.ahead import ahead
 from connectors.formats import read_page
 from connectors.formats.gathering import gathered
 from connectors.formats.raw import Broken, Declared, Item, RawChunk
-from mappings.errors import BatchRefused
+from mappings.errors import BatchRefused, Transient
 from mappings.sources.formats import CsvFormat, FixedFormat, FixedTrailer, Trailer
 from mappings.sources.sftp import SftpSource
 from mappings.spec import ErpMapping
@@ -45,6 +46,10 @@ _READS = {
 """How a trailer says that numbers are written → the step that reads them so."""
 
 _TOTAL = Field("total", "price", "-", "a control total")
+
+_LARGE = 16 * 1024 * 1024
+"""Bytes from which on a thread of its own pays for reading."""
+_PATIENCE = 3600.0
 
 Only = Mapping[str, set[int]]
 """Root part → record numbers: a retry judges these records of a batch and no others."""
@@ -121,7 +126,7 @@ def take_in(
         mine = [page for page in pages if page.part == reading.part]
         mine = fresh_pages(ctx, batch, reading, mine, intake.remarks)
         if known is None:
-            items = _items(ctx, batch, reading, mine, intake)
+            items = _ahead(_items(ctx, batch, reading, mine, intake), mine)
         else:
             items = _unknown(ctx, batch, reading, mine, intake, known)
         for item in gathered(screened(ctx, batch, part.name, items, intake.remarks)):
@@ -138,6 +143,21 @@ def take_in(
     if only is None:
         _compare_declared(batch, intake)
     return intake
+
+
+def _ahead(items: Iterator[Item], pages: list[PageRow]) -> Iterator[Item]:
+    """Records of a large batch are read by a thread while earlier ones are mapped and judged."""
+    if sum(page.bytes for page in pages) < _LARGE:
+        return items
+
+    def too_late() -> Transient:
+        return Transient(
+            f"landed bytes were waited for longer than {_PATIENCE:.0f} s",
+            code="landing",
+            remedy="It is tried again by itself; look at the disk or store that holds the landing.",
+        )
+
+    return ahead(items, most=1, patience=_PATIENCE, too_late=too_late, name="reading")
 
 
 def _items(
@@ -197,7 +217,7 @@ def _chunk(
         table = table.append_column("root_no", pa.nulls(len(table), pa.int64()))
     intake.read[part.name] += len(table)
     tombstone = pc.fill_null(table["deleted"].combine_chunks(), False)
-    verdicts = judge(part, table, tombstone)
+    verdicts = judge(part, table, tombstone, mapper.constants)
     if part.parent is None:
         nameless = pc.and_(_keyless(part.key, table), tombstone)
         says = "a deletion must name what it deletes"

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from transforms.parsing import held_bytes
+
 _AT_A_TIME = 8_192
 """Rows hashed at once: few enough for their texts to stay in the processor's cache."""
 _BETWEEN, _NULL, _ESCAPE = "\x1e", "\x1d", "\x1b"
@@ -32,9 +34,8 @@ def raw_hash(columns: list[pa.Array], rows: int) -> pa.Int64Array:
 
 def _escaped(column: pa.Array) -> pa.Array:
     """Text without our marks in it; nearly always it holds none, which its bytes tell at once."""
-    data = column.buffers()[2]
-    held = b"" if data is None else data.to_pybytes()
-    if not any(mark.encode() in held for mark in (_BETWEEN, _NULL, _ESCAPE)):
+    held = held_bytes(column)
+    if not len(held) or held.min() > ord(_BETWEEN):
         return column
     for mark, letter in ((_ESCAPE, "A"), (_BETWEEN, "B"), (_NULL, "C")):
         column = pc.replace_substring(column, mark, _ESCAPE + letter)

@@ -75,7 +75,14 @@ class Mapper:
             for field in part.mapped_fields
             if (given := supply.fields.get(field.name, "absent")) != "absent"
             and given.const is not None
+            and field.name != part.parent_field
+            and not field.derived_from
         }
+
+    @property
+    def constants(self) -> dict[str, pa.Scalar]:
+        """Field → the value that every row of it has, whatever the record holds."""
+        return self._constants
 
     def map(self, chunk: Chunk) -> Mapped:
         """Typed columns of every field of the part, `record_no`, `root_no` (children only),
@@ -127,7 +134,7 @@ class Mapper:
             given = "absent"
         if given == "absent":
             return _filled(field, pa.nulls(rows, ARROW[field.type]), None)
-        if given.const is not None and field.name in self._constants:
+        if field.name in self._constants:
             return pa.repeat(self._constants[field.name], rows)
         found = self._mapped(field, given, raw, rows)
         needed = None if field.name in self.part.key else deleted

@@ -95,7 +95,7 @@ def decimal_exponent(columns: list[pa.Array], _: StepContext) -> StepResult:
     found = matched(
         columns[0], r"^[+-]?[0-9]{1,76}(?:\.[0-9]{1,76})?(?:[eE][+-]?[0-9]{1,3})?$", "not_a_number"
     )
-    if not (seen(found.values, "e") or seen(found.values, "E")):
+    if not seen(found.values, "e", "E"):
         return found
     texts = [None if one is None else _written_out(one) for one in found.values.to_pylist()]
     values = pa.array(texts, pa.string())
@@ -203,7 +203,7 @@ def _groups(texts: pa.Array, pattern: str) -> list[pa.Array]:
 
 
 def _without_spaces(texts: pa.Array) -> pa.Array:
-    if any(seen(texts, mark) for mark in _SPACE_MARKS):
+    if seen(texts, *_SPACE_MARKS):
         return pc.replace_substring_regex(texts, _SPACES, "")
     return texts
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mappings.vocabulary import DECIMALS, Type
-from transforms.parsing import clocks, decimals, integers, iso_dates, split, trimmed
+from transforms.parsing import clocks, decimals, integers, iso_dates, printed, split, trimmed
 from transforms.registry import FORBIDDEN_CHARACTER, StepResult
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -73,9 +73,12 @@ def booleans(texts: pa.Array, true: str, false: str) -> StepResult:
 
 def plain_texts(texts: pa.Array) -> StepResult:
     """Text as it is; blank is null, and a NUL character (PostgreSQL has none) is bad."""
-    blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
+    plain = printed(texts)
+    blank = pc.equal(texts if plain else pc.utf8_trim_whitespace(texts), "")
     if pc.any(blank).as_py():
         texts = pc.if_else(blank, None, texts)
+    if plain:
+        return StepResult(texts)
     return split(texts, pc.invert(pc.match_substring(texts, "\x00")), FORBIDDEN_CHARACTER)
 
 

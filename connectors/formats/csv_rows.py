@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from connectors.formats.csv_marks import MARK_BYTES, Marks
+from connectors.formats.csv_marks import Marks, marked
 from connectors.formats.csv_records import Flaw, Grammar
 from mappings.errors import BatchRefused
 
@@ -34,7 +34,7 @@ def parse(
 
     Raises BatchRefused (`truncated`) where the file ends in the middle of its last record.
     """
-    table = None if MARK_BYTES in piece else _fast(piece, layout)
+    table = None if marked(piece) else _fast(piece, layout)
     if table is not None:
         return table, []
     parted = layout.grammar.sort(piece, layout.width, marks)

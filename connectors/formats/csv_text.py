@@ -55,12 +55,12 @@ def utf8_pieces(
         if not judged and not piece.isascii():
             judged = _refuse_misread(piece, offset, encoding)
         if wide is None:
-            text = marks.one_byte(piece, encoding, final=not piece)
+            text = marks.utf8(piece, encoding, final=not piece)
         else:
-            text = wide.text(piece, offset)
+            text = wide.text(piece, offset).encode("utf-8")
         offset += len(piece)
         if text:
-            yield text.encode("utf-8")
+            yield text
         if not piece:
             return
 

@@ -36,7 +36,8 @@ def _suspects(piece: bytes, trailer: Trailer, grammar: Grammar) -> Iterator[tupl
             if mark in piece[a : a + len(mark) + 1]
         )
         return
-    for opening in {mark, grammar.quote + mark}:
+    quoted = {grammar.quote + mark} if grammar.quote and grammar.quote in piece else set()
+    for opening in {mark, *quoted}:
         at = 0 if piece.startswith(opening) else piece.find(b"\n" + opening) + 1
         while at or piece.startswith(opening):
             end = piece.find(b"\n", at)
