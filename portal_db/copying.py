@@ -6,7 +6,9 @@ caller hands over the next table, or at the end. Must not know a part, and must 
 
 from __future__ import annotations
 
+import os
 import queue
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +23,9 @@ _WAITING = 1
 """Tables that may wait for the thread: enough for both sides to be busy, few enough to hold."""
 _ROWS = 8_192
 """Rows encoded at a time: the server works on some while the next are encoded."""
+
+_SEND_BYTES = 2 * 1024 * 1024
+"""What may wait in a local socket: with Linux' fifth of a megabyte the server waits for Python."""
 
 _Table = tuple[LiteralString, pa.Table]
 _Waiting = queue.Queue[_Table | None]
@@ -50,6 +55,7 @@ class Copying:
     def ahead(self) -> Iterator[None]:
         """Copy in the background; everything is in the database when the block ends."""
         waiting = self._queue = queue.Queue(_WAITING)
+        _widen(self._connection)
         thread = threading.Thread(target=self._work, args=(waiting,), name="copying", daemon=True)
         thread.start()
         try:
@@ -100,3 +106,10 @@ class Copying:
                 yield write
                 copy.write(encoder.finish())
             self.copied[statement] += cursor.rowcount  # known until the cursor is closed
+
+
+def _widen(connection: psycopg.Connection[Any]) -> None:
+    """Let a local socket hold more; one to another machine adapts itself."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as one:
+        if one.family == socket.AF_UNIX:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)

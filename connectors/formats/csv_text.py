@@ -14,8 +14,11 @@ from typing import BinaryIO
 from connectors.formats.csv_marks import Marks
 from mappings.errors import BatchRefused, Misconfigured
 
-PIECE_BYTES = 4 * 1024 * 1024
-"""How much is decoded, and later parsed, at a time; memory follows this, not the file."""
+PIECE_BYTES = 2 * 1024 * 1024
+"""How much is decoded, and later parsed, at a time; memory follows this, not the file.
+
+Of 1, 2 and 4 MB this was the fastest: what is made of it stays in the processor's cache.
+"""
 
 MISREAD_SEQUENCES = 10
 """So many multi-byte sequences, and no byte that is not part of one: this text is UTF-8."""
