@@ -18,7 +18,8 @@ _MOST = 500_000
 class NamedKeys:
     """Different keys by the reference that names them; no more of them than rows were copied."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._found: dict[Reference, pa.Array] = {}
         self._given_up: set[Reference] = set()
 
@@ -30,7 +31,7 @@ class NamedKeys:
             fresh = pc.unique(_naming(reference, table).column(reference.field))
             known = self._found.get(reference, fresh.slice(0, 0))
             every = pc.unique(pa.concat_arrays([known, fresh]))
-            if len(every) > _MOST:
+            if len(every) > self._most:
                 self._given_up.add(reference)
                 self._found.pop(reference, None)
             else:

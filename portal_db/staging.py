@@ -21,16 +21,9 @@ from mappings.vocabulary import Feed, Field, Part
 from portal_db.copying import Copying
 from portal_db.identifiers import plain_name
 from portal_db.named_keys import NamedKeys
-from portal_db.schema import PORTAL, spaces
-from portal_db.staged_types import staged_fields, staged_type
+from portal_db.schema import spaces
+from portal_db.staged_types import staged_columns, staged_fields, staged_type
 
-_BOOKKEEPING = (
-    "record_no bigint NOT NULL",
-    "root_no bigint",
-    "raw_hash bigint NOT NULL",
-    "deleted boolean NOT NULL DEFAULT false",
-    "version timestamptz",
-)
 _FILLED: LiteralString = "75"
 """Per cent of a page that a first list fills: a fifth of it may change and stays in its pages."""
 DOCUMENT_COLUMNS = ("state", "sha256", "bytes", "media_type")
@@ -77,7 +70,8 @@ class Staging:
         """Create the empty tables of every part, and the one for documents."""
         for part in parts:
             lasting = self.first and part.name == self.feed.main
-            self._create(self.table(part.name), self._columns(part, lasting), lasting=lasting)
+            columns = staged_columns(part, self.erp if lasting else None)
+            self._create(self.table(part.name), columns, lasting=lasting)
             self._set_defaults(part)
             keys: list[LiteralString] = [f"{k} {staged_type(part.field(k).type)}" for k in part.key]
             self._create(self.table(part.name, "_failed"), [*keys, "record_no bigint"])
@@ -101,21 +95,6 @@ class Staging:
         kind, more = ("", f" WITH (fillfactor = {_FILLED})") if lasting else ("UNLOGGED ", "")
         self.connection.execute(f"CREATE {kind}TABLE {name} ({', '.join(columns)}){more}")
         self._created.append(name)
-
-    def _columns(self, part: Part, lasting: bool) -> list[LiteralString]:  # noqa: FBT001  private
-        """Every column, the ones of fixed width first: those behind a text must be looked for."""
-        fields: list[LiteralString] = []
-        needed = {c.name for c in PORTAL[part.name].columns if lasting and not c.nullable}
-        for one in sorted(staged_fields(part), key=lambda f: f.name not in needed):
-            empty = "" if one.name not in needed else " NOT NULL"
-            fields.append(f"{one.name} {staged_type(one.type)}{empty}")
-        if not lasting:
-            return [*_BOOKKEEPING, *fields]
-        # in every row, not only as its default: a key column that is not there counts as
-        # changed by the row's first update, which then writes every index anew (no HOT)
-        erp: LiteralString = f"erp text NOT NULL DEFAULT '{self.erp}' CHECK (erp = '{self.erp}')"
-        own: list[LiteralString] = ["deleted_at timestamptz", "stale_since timestamptz"]
-        return [*_BOOKKEEPING, *fields, erp, *own]
 
     def _set_defaults(self, part: Part) -> None:
         """What every record of the part has is the column's default, and is never sent."""

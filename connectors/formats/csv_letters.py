@@ -29,8 +29,9 @@ def plain_utf8(text: bytes, encoding: str) -> bytes | None:
     used = np.flatnonzero(np.bincount(codes[codes >= _ASCII], minlength=256)).tolist()
     if len(used) > _MOST_LETTERS or not all(code in letters for code in used):
         return None
-    if {byte for code in used for byte in letters[code]} & set(used):
-        return None  # what is put in for one letter would be taken for another
+    for place, code in enumerate(used, start=1):
+        if set(letters[code]) & set(used[place:]):
+            return None  # what is put in for this letter would be taken for a later one
     for code in used:
         text = text.replace(bytes([code]), letters[code])
     return text
@@ -41,7 +42,7 @@ def _letters(encoding: str) -> dict[int, bytes] | None:
     """Byte from 128 on → its letter in UTF-8; None where bytes below are not those of ASCII."""
     below = bytes(range(_ASCII))
     if below.decode(encoding, "replace") != below.decode("ascii"):
-        return None  # mac-arabic has another per cent sign
+        return None  # as in EBCDIC
     found: dict[int, bytes] = {}
     for code in range(_ASCII, 256):
         try:

@@ -103,10 +103,12 @@ def test_the_conditions_of_others_are_nothing(
 @LEAN
 @given(conditions, st.integers(1, 150), st.integers(0, 150))
 def test_buying_more_never_costs_more_a_unit(found: list[Candidate], qty: int, more: int) -> None:
-    """For each level that was there at the smaller quantity; a new exclusive level may be dearer.
+    """By the conditions that were there at the smaller quantity; a later one may be dearer.
 
     Overlapping headers are a fault of the data and say so.
     """
+    there = {one.header_key for one in found if one.min_qty <= qty}
+    found = [one for one in found if one.header_key in there]
     less, much = price(found, Decimal(qty)), price(found, Decimal(qty + more))
     kinds = {note.kind for note in (*less.notes, *much.notes)}
     if less.unit is None or much.unit is None or kinds & {"overlap", "cheaper"}:

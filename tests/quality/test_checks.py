@@ -170,6 +170,14 @@ def test_many_rows_in_chunks_are_judged_like_one() -> None:
         assert large.failed.to_pylist() == small.failed.to_pylist() * 1000
 
 
+def test_a_field_with_one_value_in_every_row_is_judged_like_any_other() -> None:
+    part = PARTS["price"]
+    for level in ("list", "??"):
+        rows = table(part, [{"level": level, "currency": c} for c in ("EUR", "eur", None)])
+        for plain, once in zip(judge(part, rows), judge(part, rows, None, {"level"}), strict=True):
+            assert once.failed.to_pylist() == plain.failed.to_pylist()
+
+
 def test_every_declaration_fits_its_columns() -> None:
     for part in PARTS.values():
         for check in part.row_checks:

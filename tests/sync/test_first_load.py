@@ -73,6 +73,59 @@ def test_a_missing_product_is_deferred_from_a_first_list_too(world: World) -> No
     assert counted(outcome) == {"read": 3, "inserted": 2, "deferred": 1}
 
 
+CONSTANTS = {
+    "level": {"const": "customer"}, "dealer_scope": {"const": "dealer"}, "per": {"const": "100"},
+}  # fmt: skip
+INDEXES = """
+    SELECT c.relname, x.indrelid::regclass::text, pg_relation_size(x.indexrelid) > 8192,
+           pg_get_indexdef(x.indexrelid) LIKE '%% WHERE %%'
+    FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+    LEFT JOIN pg_inherits i ON i.inhrelid = x.indexrelid
+    WHERE x.indrelid = 'portal.price_mill'::regclass AND (i.inhparent IS NOT NULL) = {}
+"""
+
+
+def test_what_the_mapping_says_of_every_price_stands_in_each_row(world: World) -> None:
+    """It does not travel, and stays no default of the table; the next night finds nothing new."""
+    fields = FEEDS["prices"]["fields"] | CONSTANTS
+    world.map("mill", FEEDS | {"prices": FEEDS["prices"] | {"fields": fields}})
+    world.mill.put("dealer", dealers(1))
+    world.run("mill", "customers")
+    mine = [named(f"H{i}", "P1") | {"dealer_key": "D1", "level": "?", "per": 1} for i in (1, 2)]
+    world.mill.put("product", [product("P1")])
+    world.run("mill", "products")
+    world.mill.put("price", mine)
+    assert counted(world.run("mill", "prices")) == {"read": 2, "inserted": 2}
+    kept = "SELECT DISTINCT level, dealer_scope, per FROM portal.price"
+    assert world.sql(kept) == [("customer", "dealer", 100)]
+    defaults = "SELECT count(*) FROM pg_attrdef WHERE adrelid = 'portal.price_mill'::regclass"
+    assert world.one(defaults) == 0
+    mine[0]["unit_price"] = "12.00"
+    world.mill.put("price", mine)
+    assert counted(world.run("mill", "prices")) == {"read": 2, "updated": 1, "unchanged": 1}
+    assert world.sql(kept) == [("customer", "dealer", 100)]
+
+
+def test_a_first_list_has_every_index_of_the_table_once(world: World) -> None:
+    """Those that can have no row of it are made while it is empty, the others when it is full."""
+    parents = world.one("SELECT count(*) FROM pg_index WHERE indrelid = 'portal.price'::regclass")
+    prepared(world)
+    world.mill.put("price", [named("H1", "P1"), price("H2")])
+    world.run("mill", "prices")
+    assert len(world.sql(INDEXES.format("true"))) == parents
+    assert world.sql(INDEXES.format("false")) == []
+    rule = (
+        "SELECT header_key FROM portal.price WHERE erp = 'mill' AND product_scope <> 'product' "
+        "AND portal.price_scope(dealer_scope, dealer_group_kind, dealer_key) "
+        "= portal.price_scope('all', NULL, NULL)"
+    )
+    with world.ctx.connection() as connection, connection.transaction():
+        connection.execute("SET LOCAL enable_seqscan = off")
+        [[plan]] = connection.execute(f"EXPLAIN (FORMAT JSON) {rule}").fetchall()
+        assert "price_rule_idx" in str(plan)
+        assert connection.execute(rule).fetchall() == [("H2",)]
+
+
 def test_readers_of_prices_do_not_wait_for_a_first_list(world: World) -> None:
     """A reader who is in the middle of something and the attach let each other be."""
     prepared(world)
