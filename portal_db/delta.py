@@ -72,6 +72,7 @@ def compute(
         query = f"{selected} {pairs} WHERE CASE {met} UNION ALL {selected} {alone} WHERE {gone}"
     else:
         query = f"{selected} {pairs} WHERE CASE WHEN s.record_no IS NULL THEN {gone} {met}"
+    staging.differing.pop(part.name, None)
     # made by one SELECT: PostgreSQL may share the work among its processes, which it does not do
     # for an INSERT
     staging.create_as(
@@ -154,15 +155,18 @@ def overtaken(staging: Staging, part: Part, batch_id: int) -> list[int]:
 
 
 def counts(staging: Staging, part: Part) -> dict[str, int]:
-    """{'I': n, 'U': n, 'T': tombstones that removed a row, 'V': vanished}."""
+    """{'I': n, 'U': n, 'T': tombstones that removed a row, 'V': vanished}; counted once."""
     if staging.first and part.name == staging.feed.main:
         return {"I": staging.count(part), "U": 0, "T": 0, "V": 0}
+    if (known := staging.differing.get(part.name)) is not None:
+        return known
     rows = staging.connection.execute(
         "SELECT CASE WHEN op = 'D' AND record_no IS NOT NULL THEN 'T' WHEN op = 'D' THEN 'V' "
         f"ELSE op END, count(*) FROM {staging.table(part.name, '_delta')} GROUP BY 1"
     ).fetchall()
     found = {"I": 0, "U": 0, "T": 0, "V": 0}
     found.update({str(op): int(n) for op, n in rows})
+    staging.differing[part.name] = found
     return found
 
 

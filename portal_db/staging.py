@@ -53,6 +53,8 @@ class Staging:
     """Only unknown records are staged: the portal's other rows are those of skipped ones."""
     gone: int = 0
     """How many keys `_gone` was given: fewer mean that the database restarted."""
+    differing: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What the delta of each part holds, where it has been counted since it was `changed`."""
     _created: list[LiteralString] = field(default_factory=list)
     _counted: dict[tuple[str, str], int] = field(default_factory=dict)
     _copying: Copying = field(init=False)
@@ -207,6 +209,7 @@ class Staging:
     def changed(self) -> None:
         """Rows were taken out."""
         self._counted.clear()
+        self.differing.clear()
 
     def _rows(self, part: Part, where: LiteralString = "true") -> int:
         row = self.connection.execute(
