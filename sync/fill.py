@@ -42,7 +42,7 @@ def may_be_first(job: Job, connection: psycopg.Connection[Any]) -> bool:
 
 
 def live_rows(job: Job) -> Future[int] | None:
-    """How many rows of the main part live, counted while the records are told apart.
+    """How many rows of the main part live, counted while the records are read.
 
     Nobody else writes rows of this feed while the turn is ours. None where nothing is deleted.
     """

@@ -167,8 +167,9 @@ def _unknown(
     intake.read[reading.part] += known.skipped + known.repeated
     intake.skipped[reading.part] = known.skipped
     intake.repeated[reading.part] = known.repeated
+    places = {page: (first, count) for page, first, count in known.places.pages}
     for page in pages:
-        first, count = intake.pages[page.page] = known.pages[page.page]
+        first, count = intake.pages[page.page] = places[page.page]
         if count:
             intake.starts.setdefault(reading.part, []).append((first, page.page))
     yield from read_unknown(ctx, batch, pages, known)

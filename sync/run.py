@@ -6,7 +6,7 @@ talk to an ERP; the transaction that writes is `sync/run_end.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ class Run:
         if job.order.only is None and job.ctx.landing.local:
             self.known_records = KnownRecords.of(job.ctx, job.batch, job.feed, job.feed_mapping)
         self._live: Future[int] | None = None
-        """How many rows of the main part live: counted while the records are told apart."""
+        """How many rows of the main part live: counted while the records are read."""
 
     def go(self) -> Outcome:
         """Begin the run, do it, close it; a failure closes it as failed."""
@@ -148,7 +148,6 @@ class Run:
         job, records = self.job, self.known_records
         pages = read_pages(connection, job.batch.id)
         if records is not None and job.order.kind == "load" and not job.order.everything:
-            self._live = live_rows(job)
             with job.timed("known"):
                 known = records.compare(connection, pages, job.fingerprint)
             if known is not None:
@@ -159,6 +158,8 @@ class Run:
                         return self._staged(connection, staging, intake)
                 finally:
                     _drop(connection, staging)
+        if records is not None and job.order.kind == "load":
+            self._live = live_rows(job)
         for first in (may_be_first(job, connection), False):
             staging = staging_of(job, connection, first=first)
             try:
@@ -207,7 +208,7 @@ class Run:
                     overrides=order.overrides,
                     run_id=job.run_id,
                     compare_values=not order.everything,
-                    live_before=None if self._live is None else self._live.result,
+                    live_before=self._live_before(staging, intake),
                 )
                 digest = delta.digest(connection, staging, job.feed.parts)
         if order.expected_delta is not None and digest != order.expected_delta:
@@ -227,6 +228,13 @@ class Run:
             refused = settling.fates.refused[job.feed.main]
             self.known_records.remember(job.run_id, job.fingerprint, refused)
         return job.outcome("done", judgement.parts, [])
+
+    def _live_before(self, staging: Staging, intake: Intake) -> Callable[[], int] | None:
+        """How many rows of the main part live, where that is known without counting now."""
+        if staging.narrowed:  # each is that of a record that was skipped, or did not come again
+            known = intake.skipped[self.job.feed.main] + staging.gone
+            return lambda: known
+        return None if self._live is None else self._live.result
 
     @contextmanager
     def _keyed(self, staging: Staging) -> Iterator[None]:

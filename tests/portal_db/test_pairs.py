@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import psycopg
@@ -35,7 +35,7 @@ def staging(module_database: str) -> Iterator[Staging]:
         yield Staging(connection, 1, "forge", FEEDS["prices"], {})
 
 
-def fill(staging: Staging, rows: list[Row]) -> None:
+def fill(staging: Staging, rows: Sequence[Row]) -> None:
     """Updated rows (old price, new price, is the currency the same), numbered from 1."""
     staging.changed()
     staging.connection.execute("TRUNCATE staging.run_1_price_delta")
