@@ -14,7 +14,7 @@ import psycopg
 from mappings.vocabulary import Part
 from portal_db import changes, first_load, narrowed
 from portal_db.keys import key_text
-from portal_db.staging import Staging
+from portal_db.staging import Staging, referring
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def compute(
         staging.table(part.name, "_delta"),
         query,
         parameters,
-        ("op", "existed", "record_no", *part.key),
+        tuple(dict.fromkeys(("op", "existed", "record_no", *part.key, *referring(part)))),
     )
 
 

@@ -62,6 +62,16 @@ def live_rows(job: Job) -> Future[int] | None:
     return counted
 
 
+def live_before(
+    staging: Staging, intake: Intake, counted: Future[int] | None
+) -> Callable[[], int] | None:
+    """How many rows of the main part lived, where that is known without counting now."""
+    if staging.narrowed:  # each is that of a skipped record, or of one that did not come again
+        known = intake.skipped[staging.feed.main] + staging.gone
+        return lambda: known
+    return None if counted is None else counted.result
+
+
 def staging_of(job: Job, connection: psycopg.Connection[Any], *, first: bool = False) -> Staging:
     """The staging tables of a run, not yet made."""
     refers = job.ctx.refers(job.batch.erp, job.batch.feed)

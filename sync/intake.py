@@ -29,9 +29,10 @@ from quality.checks import judge
 from quality.quarantine import Judged, Rejection, broken, rejections
 from quality.verdicts import Verdict
 from sync.arrivals import fresh_pages, screened
+from sync.chosen_records import read_unknown
 from sync.context import Context
 from sync.corrections import Corrections
-from sync.known_records import Known, read_unknown
+from sync.known_records import Known
 from sync.progress import Progress
 from sync.remarks import Remarks
 from sync.sources import Reading, readings

@@ -6,7 +6,7 @@ talk to an ERP; the transaction that writes is `sync/run_end.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from portal_db.ledger import (
     run_counts,
 )
 from portal_db.staging import Staging
-from sync.fill import live_rows, may_be_first, read, read_unknown, staging_of
+from sync.fill import live_before, live_rows, may_be_first, read, read_unknown, staging_of
 from sync.guarding import judge_delta
 from sync.intake import Intake
 from sync.job import Job
@@ -208,7 +208,7 @@ class Run:
                     overrides=order.overrides,
                     run_id=job.run_id,
                     compare_values=not order.everything,
-                    live_before=self._live_before(staging, intake),
+                    live_before=live_before(staging, intake, self._live),
                 )
                 digest = delta.digest(connection, staging, job.feed.parts)
         if order.expected_delta is not None and digest != order.expected_delta:
@@ -221,20 +221,21 @@ class Run:
             return hold(job, connection, judgement, digest)
         with job.timed("apply"):
             apply_all(job, connection, staging, settling, judgement, digest, complete)
-        for part in job.feed.parts:
-            found = judgement.parts[part.name]
-            apply.gather_statistics(connection, staging, part, found.inserted + found.updated)
-        if self.known_records is not None and complete.get(job.feed.main):
-            refused = settling.fates.refused[job.feed.main]
-            self.known_records.remember(job.run_id, job.fingerprint, refused)
+        with ThreadPoolExecutor(1, "statistics") as pool:
+            gathered = pool.submit(self._gather_statistics, staging, judgement.parts)
+            if self.known_records is not None and complete.get(job.feed.main):
+                refused = settling.fates.refused[job.feed.main]
+                self.known_records.remember(job.run_id, job.fingerprint, refused)
+            staging.drop()
+            gathered.result()
         return job.outcome("done", judgement.parts, [])
 
-    def _live_before(self, staging: Staging, intake: Intake) -> Callable[[], int] | None:
-        """How many rows of the main part live, where that is known without counting now."""
-        if staging.narrowed:  # each is that of a record that was skipped, or did not come again
-            known = intake.skipped[self.job.feed.main] + staging.gone
-            return lambda: known
-        return None if self._live is None else self._live.result
+    def _gather_statistics(self, staging: Staging, parts: dict[str, Counts]) -> None:
+        """The planner sees what was written, while the caller tidies up."""
+        with self.job.ctx.connection() as beside:
+            for part in self.job.feed.parts:
+                written = parts[part.name].inserted + parts[part.name].updated
+                apply.gather_statistics(beside, staging, part, written)
 
     @contextmanager
     def _keyed(self, staging: Staging) -> Iterator[None]:
