@@ -14,7 +14,8 @@ import psycopg
 from mappings.vocabulary import Part
 from portal_db import changes, first_load, narrowed
 from portal_db.keys import key_text
-from portal_db.staging import Staging, referring
+from portal_db.schema import referring
+from portal_db.staging import Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +162,12 @@ def counts(staging: Staging, part: Part) -> dict[str, int]:
     if (known := staging.differing.get(part.name)) is not None:
         return known
     rows = staging.connection.execute(
-        "SELECT CASE WHEN op = 'D' AND record_no IS NOT NULL THEN 'T' WHEN op = 'D' THEN 'V' "
-        f"ELSE op END, count(*) FROM {staging.table(part.name, '_delta')} GROUP BY 1"
+        "SELECT op, count(*), count(record_no) "
+        f"FROM {staging.table(part.name, '_delta')} GROUP BY op"
     ).fetchall()
     found = {"I": 0, "U": 0, "T": 0, "V": 0}
-    found.update({str(op): int(n) for op, n in rows})
+    for op, number, read in rows:
+        found.update({"T": read, "V": number - read} if op == "D" else {str(op): int(number)})
     staging.differing[part.name] = found
     return found
 

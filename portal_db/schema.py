@@ -75,6 +75,18 @@ def spaces(part: Part) -> tuple[LiteralString, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def referring(part: Part) -> list[LiteralString]:
+    """The columns by which a part's references are looked up, and those that say when.
+
+    Where the planner knows nothing of them it believes in few rows, and looks each up by itself.
+    """
+    found: list[LiteralString] = []
+    for reference in part.references:
+        found.append(reference.field)
+        found.extend(when.field for when in reference.when)
+    return found
+
+
 def _portal_table(part: Part) -> Table:
     columns: list[SchemaItem] = [Column("erp", Text(), primary_key=True)]
     for field in part.fields:
