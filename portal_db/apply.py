@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from mappings.vocabulary import Part
 from portal_db import first_load
 from portal_db.changes import compared, log_values, written
 from portal_db.keys import key_text
-from portal_db.staging import Staging
+from portal_db.staging import SAMPLE_TARGET, Staging
 
 _MUCH = 1_000
 """Rows, below which nobody needs to plan anew."""
@@ -247,7 +248,13 @@ def gather_statistics(
         (table, staging.erp, f"portal.{table}"),
     ).fetchone()
     if row is not None and (written_rows > row[0] / 10 or not row[1]):
-        connection.execute("SELECT portal.gather_statistics(%s)", (table,))
+        # whoever has the table under its lock is autovacuum: waiting for it takes a second, after
+        # which its work is thrown away
+        with suppress(LockNotAvailable), connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '50ms'")
+            if part.name == "price":  # one ERP's: it needs no long list of the commonest values
+                connection.execute(f"SET LOCAL default_statistics_target = {SAMPLE_TARGET}")
+            connection.execute("SELECT portal.gather_statistics(%s)", (table,))
 
 
 def _any(connection: psycopg.Connection[Any], query: LiteralString) -> bool:

@@ -60,12 +60,13 @@ def _object(part: Part, alias: LiteralString, other: LiteralString | None = None
     """jsonb of the compared columns (of those that differ from `other`) that are not null.
 
     Written as text: `jsonb_build_object` looks up the type of each of its arguments for every
-    row, which took most of the time of a load of many changes. Numeric stays exact.
+    row, which took most of the time of a load of many changes, and `to_jsonb` makes what is then
+    made text again. Numeric stays exact.
     """
     documents = {f.name for f in part.fields if f.type == "json"}
     pieces: list[LiteralString] = []
     for column in compared(part):
-        value: LiteralString = f"to_jsonb({alias}.{column})"
+        value: LiteralString = f"to_json({alias}.{column})"
         if column in documents:
             value = f"nullif(jsonb_strip_nulls({alias}.{column}), 'null')"
         piece: LiteralString = f"""'"{column}":' || {value}::text"""

@@ -14,6 +14,7 @@ import psycopg
 from mappings.vocabulary import Part
 from portal_db import changes, first_load, narrowed
 from portal_db.keys import key_text
+from portal_db.schema import referring
 from portal_db.staging import Staging
 
 
@@ -72,13 +73,14 @@ def compute(
         query = f"{selected} {pairs} WHERE CASE {met} UNION ALL {selected} {alone} WHERE {gone}"
     else:
         query = f"{selected} {pairs} WHERE CASE WHEN s.record_no IS NULL THEN {gone} {met}"
+    staging.differing.pop(part.name, None)
     # made by one SELECT: PostgreSQL may share the work among its processes, which it does not do
     # for an INSERT
     staging.create_as(
         staging.table(part.name, "_delta"),
         query,
         parameters,
-        ("op", "existed", "record_no", *part.key),
+        tuple(dict.fromkeys(("op", "existed", "record_no", *part.key, *referring(part)))),
     )
 
 
@@ -154,15 +156,19 @@ def overtaken(staging: Staging, part: Part, batch_id: int) -> list[int]:
 
 
 def counts(staging: Staging, part: Part) -> dict[str, int]:
-    """{'I': n, 'U': n, 'T': tombstones that removed a row, 'V': vanished}."""
+    """{'I': n, 'U': n, 'T': tombstones that removed a row, 'V': vanished}; counted once."""
     if staging.first and part.name == staging.feed.main:
         return {"I": staging.count(part), "U": 0, "T": 0, "V": 0}
+    if (known := staging.differing.get(part.name)) is not None:
+        return known
     rows = staging.connection.execute(
-        "SELECT CASE WHEN op = 'D' AND record_no IS NOT NULL THEN 'T' WHEN op = 'D' THEN 'V' "
-        f"ELSE op END, count(*) FROM {staging.table(part.name, '_delta')} GROUP BY 1"
+        "SELECT op, count(*), count(record_no) "
+        f"FROM {staging.table(part.name, '_delta')} GROUP BY op"
     ).fetchall()
     found = {"I": 0, "U": 0, "T": 0, "V": 0}
-    found.update({str(op): int(n) for op, n in rows})
+    for op, number, read in rows:
+        found.update({"T": read, "V": number - read} if op == "D" else {str(op): int(number)})
+    staging.differing[part.name] = found
     return found
 
 

@@ -27,12 +27,15 @@ def add_stale(staging: Staging, part: Part) -> None:
 def meets_skipped(staging: Staging, part: Part) -> bool:
     """Does a staged or refused record have the key of a skipped one? Then all must be compared."""
     keys = ", ".join(part.key)
-    # EXCEPT hashes both sides whatever the planner believes; what is left is looked up by its key
+    gone = f"SELECT FROM {staging.table(part.name, '_gone')} g WHERE {_on(part, 'g', 'f')}"
+    # OFFSET 0: whatever the planner believes, only what is left is looked up by its key
+    fresh: LiteralString = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT {keys} FROM {staging.table(part.name, suffix)} f "
+        f"WHERE NOT EXISTS ({gone}) OFFSET 0) f{suffix}"
+        for suffix in ("", "_failed")
+    )
     row = staging.connection.execute(
-        f"WITH fresh AS MATERIALIZED (SELECT {keys} FROM {staging.table(part.name)} "
-        f"UNION ALL SELECT {keys} FROM {staging.table(part.name, '_failed')} "
-        f"EXCEPT SELECT {keys} FROM {staging.table(part.name, '_gone')}) "
-        f"SELECT EXISTS (SELECT FROM fresh f JOIN portal.{part.name} t "
+        f"SELECT EXISTS (SELECT FROM ({fresh}) f JOIN portal.{part.name} t "
         f"ON t.erp = '{staging.erp}' AND {_on(part, 't', 'f')} AND t.deleted_at IS NULL)"
     ).fetchone()
     return bool(row and row[0])

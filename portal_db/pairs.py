@@ -6,19 +6,60 @@ Reads the delta and the portal; writes nothing.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, LiteralString
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from mappings.vocabulary import DECIMALS, Part
+from mappings.vocabulary import DECIMALS, ChangeCheck, Part
+from portal_db import delta
 from portal_db.identifiers import digits
 from portal_db.keys import key_text
 from portal_db.staging import Staging
 
 
-def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ...]) -> pa.Table:
-    """A row per updated row: record_no, and `old_<f>`, `new_<f>` for each field, as Arrow."""
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The updated rows of a part, for one change check."""
+
+    rows: int
+    """How many there are."""
+    both: int
+    """Of how many the field has a value on both sides."""
+    notable: pa.Table
+    """record_no, and `old_<f>`, `new_<f>` for each field: every row that the check may name."""
+
+
+def changed_values(staging: Staging, part: Part, check: ChangeCheck, share: Decimal) -> Changed:
+    """The updated rows of a part beside what they were, as far as a change check asks for them.
+
+    A row that moved by no more than `share` of its old value, and by none of the check's factors,
+    is counted and not brought: of a large delta nearly all are so. The others are judged where all
+    checks are, in Arrow.
+    """
+    old: LiteralString = f"d.was_{check.field}"
+    new: LiteralString = f"d.{check.field}"
+    row = staging.connection.execute(
+        f"SELECT count({old} + {new}) FROM {staging.table(part.name, '_delta')} d WHERE d.op = 'U'"
+    ).fetchone()
+    both = int(row[0]) if row else 0
+    times: LiteralString = " OR ".join(f"{new} = {old} * %s" for _ in check.factors) or "false"
+    notable = f"abs({new} - {old}) > %s * abs({old}) OR {times}"
+    fields = tuple(dict.fromkeys((check.field, *check.same)))
+    found = _pairs(staging, part, fields, notable, (share, *check.factors))
+    return Changed(delta.counts(staging, part)["U"], both, found)
+
+
+def _pairs(
+    staging: Staging,
+    part: Part,
+    fields: tuple[LiteralString, ...],
+    condition: LiteralString,
+    parameters: tuple[object, ...],
+) -> pa.Table:
+    """A row per updated row that meets the condition (of alias d), old and new side by side."""
     schema: list[tuple[str, pa.DataType]] = [("record_no", pa.int64())]
     cells: list[LiteralString] = ["d.record_no::text"]
     for name in fields:
@@ -29,7 +70,8 @@ def changed_values(staging: Staging, part: Part, fields: tuple[LiteralString, ..
     return _fetched(
         staging,
         f"SELECT {line} AS line, d.record_no / {digits(_LINES)} AS piece "
-        f"FROM {staging.table(part.name, '_delta')} d WHERE d.op = 'U'",
+        f"FROM {staging.table(part.name, '_delta')} d WHERE d.op = 'U' AND ({condition})",
+        parameters,
         pa.schema(schema),
     )
 
@@ -46,10 +88,12 @@ def _cell_of(value: LiteralString, kind: str) -> LiteralString:
     return f"coalesce({text}, '')"
 
 
-def _fetched(staging: Staging, query: LiteralString, schema: pa.Schema) -> pa.Table:
+def _fetched(
+    staging: Staging, query: LiteralString, parameters: tuple[object, ...], schema: pa.Schema
+) -> pa.Table:
     """Lines of CSV (`line`, in pieces) as Arrow, no Python object a cell; decimals stay exact."""
     pieces = staging.connection.execute(
-        f"SELECT string_agg(line, E'\\n') FROM ({query}) lines GROUP BY piece"
+        f"SELECT string_agg(line, E'\\n') FROM ({query}) lines GROUP BY piece", parameters
     )
     options = pa_csv.ConvertOptions(
         column_types=schema,
@@ -79,11 +123,11 @@ def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dic
 
     Of a part without amounts: what goes first, then what comes, then what changes, with its name.
     """
-    delta = staging.table(part.name, "_delta")
+    table = staging.table(part.name, "_delta")
     if part.amount is not None:
         field: LiteralString = part.amount
         old: LiteralString = f"d.was_{field}"
-        found: LiteralString = f"{delta} d"
+        found: LiteralString = f"{table} d"
         order: LiteralString = f"abs(coalesce(d.{field}, 0) - coalesce(d.was_{field}, 0)) DESC"
     else:
         named: LiteralString = "name"
@@ -91,7 +135,7 @@ def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dic
         old = f"t.{field}"
         on = " AND ".join(f"t.{k} = d.{k}" for k in part.key)
         found = (
-            f"{delta} d LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} "
+            f"{table} d LEFT JOIN portal.{part.name} t ON t.erp = '{staging.erp}' AND {on} "
             "AND d.existed"
         )
         order = "array_position(ARRAY['D', 'I', 'U'], d.op)"
@@ -109,24 +153,24 @@ def biggest_movements(staging: Staging, part: Part, limit: int = 20) -> list[dic
 def delta_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]:
     """(accepted inserted and updated rows as the portal will hold them, how many there are).
 
-    At most `limit` rows, spread evenly by record number; every column of the part as typed text
+    At most `limit` rows, scattered over all record numbers; every column of the part as typed text
     or number, in Arrow.
     """
-    delta = staging.table(part.name, "_delta")
     if staging.first and part.name == staging.feed.main:
         return _first_rows(staging, part, limit)
-    row = staging.connection.execute(f"SELECT count(*) FROM {delta} WHERE op <> 'D'").fetchone()
-    total = int(row[0]) if row else 0
-    every = max(1, -(-total // limit))
-    names: list[LiteralString] = [f.name for f in part.fields]
-    columns = ", ".join(f"d.{n}" for n in names)
+    counted = delta.counts(staging, part)
+    total = counted["I"] + counted["U"]
+    columns = ", ".join(f"d.{f.name}" for f in part.fields)
+    # scattered by a hash, not every n-th: no sort, and no period of the file is followed
     rows = staging.connection.execute(
-        f"SELECT {columns} FROM (SELECT record_no, row_number() OVER (ORDER BY record_no) AS n "
-        f"FROM {delta} WHERE op <> 'D') c JOIN {delta} d ON d.record_no = c.record_no "
-        f"AND d.op <> 'D' WHERE c.n %% %s = 0 OR %s = 1",
-        (every, every),
+        f"SELECT {columns} FROM {staging.table(part.name, '_delta')} d WHERE d.op <> 'D' "
+        f"AND hashint8extended(d.record_no, 0) & {digits(_SCATTERED - 1)} < %s LIMIT %s",
+        (-(-limit * _SCATTERED // max(total, 1)), limit),
     ).fetchall()
     return _table(part, rows), total
+
+
+_SCATTERED = 1 << 30
 
 
 def _first_rows(staging: Staging, part: Part, limit: int) -> tuple[pa.Table, int]:

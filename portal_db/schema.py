@@ -76,6 +76,18 @@ def spaces(part: Part) -> tuple[LiteralString, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def referring(part: Part) -> list[LiteralString]:
+    """The columns by which a part's references are looked up, and those that say when.
+
+    Where the planner knows nothing of them it believes in few rows, and looks each up by itself.
+    """
+    found: list[LiteralString] = []
+    for reference in part.references:
+        found.append(reference.field)
+        found.extend(when.field for when in reference.when)
+    return found
+
+
 def _portal_table(part: Part) -> Table:
     # a price's partition is one ERP's: there the key begins with what tells its rows apart
     own_order = part.name == "price"

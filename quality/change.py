@@ -50,11 +50,6 @@ def moved_more_than(
     return pc.fill_null(pc.greater(distance.cast(_WIDE), allowed.cast(_WIDE)), fill_value=False)
 
 
-def compared(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -> int:
-    """How many rows have a value on both sides."""
-    return pc.and_(joined(old).is_valid(), joined(new).is_valid()).true_count
-
-
 def unchanged(old: pa.Array | pa.ChunkedArray, new: pa.Array | pa.ChunkedArray) -> pa.BooleanArray:
     """Rows whose value is the same on both sides; two nulls are the same. No nulls."""
     before, after = joined(old), joined(new)

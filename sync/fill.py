@@ -45,7 +45,7 @@ def may_be_first(job: Job, connection: psycopg.Connection[Any]) -> bool:
 
 
 def live_rows(job: Job) -> Future[int] | None:
-    """How many rows of the main part live, counted while the records are told apart.
+    """How many rows of the main part live, counted while the records are read.
 
     Nobody else writes rows of this feed while the turn is ours. None where nothing is deleted.
     """
@@ -63,6 +63,16 @@ def live_rows(job: Job) -> Future[int] | None:
     counted = pool.submit(count)
     pool.shutdown(wait=False)
     return counted
+
+
+def live_before(
+    staging: Staging, intake: Intake, counted: Future[int] | None
+) -> Callable[[], int] | None:
+    """How many rows of the main part lived, where that is known without counting now."""
+    if staging.narrowed:  # each is that of a skipped record, or of one that did not come again
+        known = intake.skipped[staging.feed.main] + staging.gone
+        return lambda: known
+    return None if counted is None else counted.result
 
 
 def staging_of(job: Job, connection: psycopg.Connection[Any], *, first: bool = False) -> Staging:

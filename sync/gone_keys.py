@@ -13,8 +13,9 @@ from mappings.spec import Absent, ErpMapping, FieldMapping
 from mappings.vocabulary import Part
 from portal_db.ledger import PageRow
 from portal_db.staging import Staging
+from sync.chosen_records import read_gone
 from sync.context import Context
-from sync.known_records import Known, read_gone
+from sync.known_records import Known
 from sync.sources import supplied
 from transforms.mapping import Mapper
 

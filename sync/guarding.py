@@ -24,7 +24,7 @@ from portal_db.similar import similar_keys
 from portal_db.staging import Staging
 from portal_db.totals import live
 from quality.batch import checks_of, statistics
-from quality.change import compared, moved_more_than, suspects
+from quality.change import moved_more_than, suspects
 from quality.expectations import SAMPLE_ROWS, CheckResult, evaluate, evaluate_batch
 from quality.guards import DeltaStats, Stop, stopped, suspects_are_single
 from quality.quarantine import Reason
@@ -178,17 +178,17 @@ class _Changes:
         self.compared = 0
         for part in staging.feed.roots:
             for check in part.changes:
-                pairs = changed_values(staging, part, (check.field, *check.same))
-                self.changed_rows += len(pairs)
+                changed = changed_values(staging, part, check, guards.changed_by)
+                pairs = changed.notable
+                self.changed_rows += changed.rows
                 moved = moved_more_than(
                     pairs[f"old_{check.field}"], pairs[f"new_{check.field}"], guards.changed_by
                 )
                 self.moved += moved.true_count
-                both = compared(pairs[f"old_{check.field}"], pairs[f"new_{check.field}"])
                 found = delta.counts(staging, part)
                 unchanged = staging.count(part) - found["I"] - found["U"] - found["T"]
                 unchanged += settling.intake.skipped[part.name]
-                self.compared += both + max(unchanged, 0)
+                self.compared += changed.both + max(unchanged, 0)
                 mask = suspects(check, pairs)
                 self.suspects += mask.true_count
                 hit = pairs.filter(mask)

@@ -30,9 +30,10 @@ from quality.checks import judge
 from quality.quarantine import Judged, Rejection, broken, rejections
 from quality.verdicts import Verdict
 from sync.arrivals import fresh_pages, screened
+from sync.chosen_records import read_unknown
 from sync.context import Context
 from sync.corrections import Corrections
-from sync.known_records import Known, read_unknown
+from sync.known_records import Known
 from sync.progress import Progress
 from sync.remarks import Remarks
 from sync.sources import Reading, readings
@@ -187,8 +188,9 @@ def _unknown(
     intake.read[reading.part] += known.skipped + known.repeated
     intake.skipped[reading.part] = known.skipped
     intake.repeated[reading.part] = known.repeated
+    places = {page: (first, count) for page, first, count in known.places.pages}
     for page in pages:
-        first, count = intake.pages[page.page] = known.pages[page.page]
+        first, count = intake.pages[page.page] = places[page.page]
         if count:
             intake.starts.setdefault(reading.part, []).append((first, page.page))
     yield from read_unknown(ctx, batch, pages, known)

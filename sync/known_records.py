@@ -7,19 +7,16 @@ compared. Must not judge a record or write to the database.
 
 from __future__ import annotations
 
-import io
 import threading
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 import psycopg
-import pyarrow as pa
 
-from connectors.formats import read_page
-from connectors.formats.csv_lines import Chosen, Frame, NotLineByLine, form_of, record_lines
-from connectors.formats.raw import Broken, Item, RawChunk, ReadPlan
+from connectors.formats.csv_lines import Frame, NotLineByLine, form_of, record_lines
+from connectors.formats.raw import ReadPlan
 from mappings.sources.sftp import CsvFormat
 from mappings.spec import FeedMapping
 from mappings.vocabulary import Feed
@@ -28,6 +25,7 @@ from portal_db.quarantine import open_items_of_others
 from sync.context import Context
 from sync.record_digests import Gathered
 from sync.record_index import Binding, Doubt, RecordIndex
+from sync.record_places import Pages, Places
 from sync.sources import readings, supplied
 
 
@@ -36,14 +34,15 @@ class Known:
     """What comparing a batch with the index found."""
 
     plan: ReadPlan
-    pages: dict[int, tuple[int, int]]
-    """Page → (first record_no, records)."""
+    places: Places
+    """Where the batch's records lie."""
     frames: dict[int, Frame]
     unknown: np.ndarray
     """Numbers of the records to read, ascending."""
     gone: np.ndarray
     """Numbers, in the old batch, of the records that did not come again."""
     old: Batch
+    old_places: Places
     skipped: int
     """Records that the portal holds, each counted once."""
     repeated: int
@@ -55,7 +54,7 @@ class _Lines:
     """All lines of a batch, gathered."""
 
     gathered: Gathered
-    pages: dict[int, tuple[int, int]] = field(default_factory=dict)
+    places: Places
     frames: dict[int, Frame] = field(default_factory=dict)
 
     @property
@@ -77,6 +76,7 @@ class KnownRecords:
         self._form = form
         self._index = RecordIndex(ctx.settings.home, batch.erp, batch.feed, batch.scope_key)
         self._header: str | None = None
+        self._pages: Pages = ()
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -116,16 +116,17 @@ class KnownRecords:
             if lines.header != binding.header:
                 return None
             found = self._index.compare(lines.gathered, binding)
-            self._header = lines.header
+            self._header, self._pages = lines.header, lines.places.pages
         except (Doubt, NotLineByLine, OSError):
             return None
         return Known(
             self._plan,
-            lines.pages,
+            lines.places,
             lines.frames,
             found.unknown,
             found.gone,
             old,
+            self._index.places(binding),
             found.known,
             found.repeated,
         )
@@ -157,7 +158,7 @@ class KnownRecords:
                 lines = self._gather(pages)
                 header = lines.header
                 self._index.prepare(lines.gathered)
-                self._header = header
+                self._header, self._pages = header, lines.places.pages
             except Exception:  # noqa: BLE001  a cache: without it the next load compares everything
                 self._header = None
 
@@ -175,7 +176,13 @@ class KnownRecords:
             self._index.forget()
             return
         bound = Binding(
-            batch.id, run_id, batch.content_sha256 or "", fingerprint, self._header, records=0
+            batch.id,
+            run_id,
+            batch.content_sha256 or "",
+            fingerprint,
+            self._header,
+            records=0,
+            pages=self._pages,
         )
         try:
             self._index.replace(bound, refused)
@@ -197,91 +204,25 @@ class KnownRecords:
 
     def _gather(self, pages: list[PageRow]) -> _Lines:
         """Read every page once. Raises NotLineByLine, Misconfigured (`evidence`)."""
-        found = _Lines(self._index.gather(sum(page.bytes for page in pages)))
+        gathered = self._index.gather(sum(page.bytes for page in pages))
+        frames: dict[int, Frame] = {}
+        counted: list[tuple[int, int, int]] = []
         number = 1
-        for page in pages:
-            first, frame = number, Frame()
-            folder = self._batch.landing or ""
-            with self._ctx.landing.open_page(folder, page.file, page.sha256) as content:
-                for lines in record_lines(content, self._form, frame):
-                    found.gathered.add(lines.each())
-                    number += len(lines)
-            found.pages[page.page] = (first, number - first)
-            found.frames[page.page] = frame
-        return found
-
-
-def read_unknown(ctx: Context, batch: Batch, pages: list[PageRow], known: Known) -> Iterator[Item]:
-    """The unknown records of a batch through their format's own reader, with their own numbers.
-
-    Raises NotLineByLine where the reader counts otherwise.
-    """
-    for page in pages:
-        first, count = known.pages[page.page]
-        yield from _chosen(ctx, batch, page, known.plan, known.unknown, (first, count), known)
-
-
-def read_gone(ctx: Context, known: Known, pages: list[PageRow]) -> Iterator[RawChunk]:
-    """The records of the old batch that did not come again, as they were landed then."""
-    for page in pages:
-        if page.first_record_no is None or page.records is None:
-            raise NotLineByLine
-        place = (page.first_record_no, page.records)
-        for one in _chosen(ctx, known.old, page, known.plan, known.gone, place, None):
-            if isinstance(one, Broken):
-                raise NotLineByLine
-            if isinstance(one, RawChunk):
-                yield one
+        with closing(self._index.placing()) as placing:
+            for page in pages:
+                first, frame = number, Frame()
+                folder = self._batch.landing or ""
+                with self._ctx.landing.open_page(folder, page.file, page.sha256) as content:
+                    for lines in record_lines(content, self._form, frame):
+                        gathered.add(lines.each())
+                        placing.add(lines.starts + lines.at, lines.ends + lines.at)
+                        number += len(lines)
+                placing.end_page()
+                counted.append((page.page, first, number - first))
+                frames[page.page] = frame
+        return _Lines(gathered, self._index.placed(tuple(counted)), frames)
 
 
 def old_pages(connection: psycopg.Connection[Any], known: Known) -> list[PageRow]:
     """The pages of the batch that the index speaks for."""
     return [page for page in read_pages(connection, known.old.id) if page.part == known.plan.part]
-
-
-def _chosen(
-    ctx: Context,
-    batch: Batch,
-    page: PageRow,
-    plan: ReadPlan,
-    wanted: np.ndarray,
-    place: tuple[int, int],
-    known: Known | None,
-) -> Iterator[Item]:
-    first, count = place
-    low, high = np.searchsorted(wanted, [first, first + count])
-    numbers = wanted[low:high]
-    form = form_of(plan)
-    if form is None:
-        raise NotLineByLine
-    if not len(numbers):
-        if known is not None:  # what stands around the records is read all the same
-            frame = known.frames[page.page]
-            text = b"\n".join(part for part in (frame.header, frame.trailer) if part) + b"\n"
-            yield from _renumbered(io.BytesIO(text), plan, page, numbers)
-        return
-    with ctx.landing.open_page(batch.landing or "", page.file) as content:
-        chosen = cast("BinaryIO", io.BufferedReader(Chosen(content, form, numbers - first)))
-        yield from _renumbered(chosen, plan, page, numbers)
-
-
-def _renumbered(
-    content: BinaryIO, plan: ReadPlan, page: PageRow, numbers: np.ndarray
-) -> Iterator[Item]:
-    counter = {plan.part: 1}
-    for one in read_page(content, plan, page.page, counter):
-        if isinstance(one, RawChunk):
-            places = one.record_no.to_numpy() - 1
-            if len(places) and places[-1] >= len(numbers):
-                raise NotLineByLine
-            own = pa.array(numbers[places], pa.int64())
-            yield RawChunk(one.part, one.page, one.columns, own)
-        elif isinstance(one, Broken):
-            if one.record_no > len(numbers):
-                raise NotLineByLine
-            number = int(numbers[one.record_no - 1])
-            yield Broken(one.part, one.page, number, one.code, one.says, one.raw)
-        else:
-            yield one
-    if counter[plan.part] - 1 != len(numbers):
-        raise NotLineByLine

@@ -141,7 +141,7 @@ class Landing:
             packed = zstandard.ZstdDecompressor().stream_reader(
                 source, closefd=False, read_across_frames=True
             )
-            reader = _Hashing(cast("Any", packed))
+            reader = _Hashing(cast("Any", packed), checked=sha256 is not None)
             ahead = ReadAhead(reader) if self._large(folder, file) else None
             try:
                 yield cast("BinaryIO", io.BufferedReader(ahead or reader, PIECE_BYTES))
@@ -250,11 +250,11 @@ class Landing:
 
 
 class _Hashing(io.RawIOBase):
-    """Passes bytes on and hashes them on the way."""
+    """Passes bytes on and, where somebody will ask, hashes them on the way."""
 
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(self, source: IO[bytes], *, checked: bool) -> None:
         self._source = source
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if checked else None
 
     def readable(self) -> bool:
         """Always."""
@@ -262,25 +262,25 @@ class _Hashing(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401  Buffer has no name before 3.12
         """Fill the buffer, as far as there is something."""
-        piece = self._source.read(len(buffer))
-        self._digest.update(piece)
+        piece = self.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes, hashed; b"" at the end."""
         piece = self._source.read(size)
-        self._digest.update(piece)
+        if self._digest is not None:
+            self._digest.update(piece)
         return piece
 
     def whole(self) -> str:
         """SHA-256 of everything, what nobody has read yet included; '' where it is damaged."""
         try:
-            while piece := self._source.read(1 << 20):
-                self._digest.update(piece)
+            while self.read(1 << 20):
+                pass
         except zstandard.ZstdError:
             return ""
-        return self._digest.hexdigest()
+        return "" if self._digest is None else self._digest.hexdigest()
 
 
 def _changed(place: str) -> Misconfigured:

@@ -1,8 +1,9 @@
 """Digests of the records of one applied batch, on disk: which raw records the portal knows.
 
 One sorted file of (128-bit digest, record number) per feed, cut into ranges of the digest so that
-any size is compared in bounded memory. It is a cache bound to one applied batch: where it is lost,
-damaged or of another batch the load compares everything. Must not know a format or a table.
+any size is compared in bounded memory, and one of where each record lies. It is a cache bound to
+one applied batch: where it is lost, damaged or of another batch the load compares everything. Must
+not know a format or a table.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
 from sync.record_digests import FLUSH_RECORDS, RECORD, Gathered, ranges_for
+from sync.record_places import Pages, Places, PlacesWriter
 
 _MOST_REFUSED = 100_000
-_VERSION = 2
+_FILES = ("records", "places")
+_PIECE_BYTES = 1024 * 1024
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,9 @@ class Binding:
     fingerprint: str
     header: str
     records: int
-    sha256: str = ""
+    digest: str = ""
+    """xxh3-128 of the records and of their places: it finds damage, it proves nothing."""
+    pages: Pages = ()
     refused: tuple[int, ...] = field(default=())
     """Numbers of records that were not accepted: they are not known."""
 
@@ -70,16 +77,30 @@ class RecordIndex:
             if found.pop("version") != _VERSION:
                 return None
             found["refused"] = tuple(found["refused"])
+            found["pages"] = tuple((page, first, n) for page, first, n in found["pages"])
             binding = Binding(**found)
-            size = (self._folder / "records").stat().st_size
+            sizes = [(self._folder / name).stat().st_size for name in _FILES]
+            wanted = [binding.records * RECORD.itemsize, Places.size(binding.pages)]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return binding if size == binding.records * RECORD.itemsize else None
+        return binding if sizes == wanted else None
 
     def gather(self, total_bytes: int) -> Gathered:
         """An empty collection for a new batch."""
         self.clear_waiting()
         return Gathered(self._folder / "waiting", ranges_for(total_bytes))
+
+    def placing(self) -> PlacesWriter:
+        """Where the places of the new batch's records go."""
+        return PlacesWriter(self._folder / "waiting" / "places")
+
+    def placed(self, pages: Pages) -> Places:
+        """The places of the new batch, as they were put down."""
+        return Places(self._folder / "waiting" / "places", pages)
+
+    def places(self, binding: Binding) -> Places:
+        """The places of the batch that the index speaks for."""
+        return Places(self._folder / "places", binding.pages)
 
     def compare(self, batch: Gathered, binding: Binding) -> Differences:
         """Hold a batch against the index, and write what will be its successor.
@@ -90,7 +111,7 @@ class RecordIndex:
         gone: list[np.ndarray] = []
         found = Differences(np.empty(0, np.int64), np.empty(0, np.int64))
         refused = np.array(binding.refused, np.uint32)
-        digest = hashlib.sha256()
+        digest = xxhash.xxh3_128()
         with (self._folder / "records").open("rb") as file, self._successor() as target:
             old = _Slices(file, binding.records, batch.ranges)
             for number, new in enumerate(_sorted_ahead(batch)):
@@ -108,7 +129,8 @@ class RecordIndex:
                     found.repeated += int(of_known.sum())
                     unknown.append(repeated["no"][~of_known])
                 unique.tofile(target)
-        if digest.hexdigest() != binding.sha256:
+        _add_file(digest, self._folder / "places")
+        if digest.hexdigest() != binding.digest:
             raise Doubt
         found.unknown = np.sort(np.concatenate(unknown)).astype(np.int64)
         found.gone = np.sort(np.concatenate(gone)).astype(np.int64)
@@ -126,18 +148,19 @@ class RecordIndex:
 
         `refused`: numbers of records that were not accepted.
         """
-        successor = self._folder / "waiting" / "records"
+        waiting = self._folder / "waiting"
         numbers = tuple(sorted(refused))
-        if not successor.exists() or len(numbers) > _MOST_REFUSED:
+        if not all((waiting / name).exists() for name in _FILES) or len(numbers) > _MOST_REFUSED:
             self.forget()
             return
         (self._folder / "index.json").unlink(missing_ok=True)  # never an old name on new digests
-        records = successor.stat().st_size // RECORD.itemsize
-        successor.replace(self._folder / "records")
-        with (self._folder / "records").open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        bound = asdict(binding) | {"records": records, "sha256": sha256, "refused": numbers}
-        self._write(bound)
+        records = (waiting / "records").stat().st_size // RECORD.itemsize
+        digest = xxhash.xxh3_128()
+        for name in _FILES:
+            (waiting / name).replace(self._folder / name)
+            _add_file(digest, self._folder / name)
+        found = {"records": records, "digest": digest.hexdigest(), "refused": numbers}
+        self._write(asdict(binding) | found)
         self.clear_waiting()
 
     def rebind(self, binding: Binding, *, batch_id: int, run_id: int) -> None:
@@ -164,6 +187,12 @@ class RecordIndex:
         waiting.replace(self._folder / "index.json")
 
 
+def _add_file(digest: xxhash.xxh3_128, path: Path) -> None:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+
+
 def _sorted_ahead(batch: Gathered) -> Iterator[np.ndarray]:
     """The ranges of a batch; the next one is sorted while the caller compares this one."""
     ranges = batch.sorted_ranges()
@@ -183,7 +212,7 @@ class _Slices:
         self._ranges = ranges
         self._rest = np.empty(0, RECORD)
 
-    def take(self, number: int, digest) -> np.ndarray:  # noqa: ANN001  a running sha256
+    def take(self, number: int, digest) -> np.ndarray:  # noqa: ANN001  a running digest
         """The records of one range; ranges are taken in order. Raises Doubt."""
         last = number == self._ranges - 1
         limit = np.uint64(0) if last else np.uint64((number + 1) * (2**64 // self._ranges))

@@ -25,7 +25,7 @@ from portal_db.ledger import (
     run_counts,
 )
 from portal_db.staging import Staging
-from sync.fill import live_rows, may_be_first, read, read_unknown, staging_of
+from sync.fill import live_before, live_rows, may_be_first, read, read_unknown, staging_of
 from sync.guarding import judge_delta
 from sync.intake import Intake
 from sync.job import Job
@@ -50,7 +50,7 @@ class Run:
         if job.order.only is None and job.ctx.landing.local:
             self.known_records = KnownRecords.of(job.ctx, job.batch, job.feed, job.feed_mapping)
         self._live: Future[int] | None = None
-        """How many rows of the main part live: counted while the records are told apart."""
+        """How many rows of the main part live: counted while the records are read."""
 
     def go(self) -> Outcome:
         """Begin the run, do it, close it; a failure closes it as failed."""
@@ -148,7 +148,6 @@ class Run:
         job, records = self.job, self.known_records
         pages = read_pages(connection, job.batch.id)
         if records is not None and job.order.kind == "load" and not job.order.everything:
-            self._live = live_rows(job)
             with job.timed("known"):
                 known = records.compare(connection, pages, job.fingerprint)
             if known is not None:
@@ -159,6 +158,8 @@ class Run:
                         return self._staged(connection, staging, intake)
                 finally:
                     _drop(connection, staging)
+        if records is not None and job.order.kind == "load":
+            self._live = live_rows(job)
         for first in (may_be_first(job, connection), False):
             staging = staging_of(job, connection, first=first)
             try:
@@ -207,7 +208,7 @@ class Run:
                     overrides=order.overrides,
                     run_id=job.run_id,
                     compare_values=not order.everything,
-                    live_before=None if self._live is None else self._live.result,
+                    live_before=live_before(staging, intake, self._live),
                 )
                 digest = delta.digest(connection, staging, job.feed.parts)
         if order.expected_delta is not None and digest != order.expected_delta:
@@ -220,13 +221,21 @@ class Run:
             return hold(job, connection, judgement, digest)
         with job.timed("apply"):
             apply_all(job, connection, staging, settling, judgement, digest, complete)
-        for part in job.feed.parts:
-            found = judgement.parts[part.name]
-            apply.gather_statistics(connection, staging, part, found.inserted + found.updated)
-        if self.known_records is not None and complete.get(job.feed.main):
-            refused = settling.fates.refused[job.feed.main]
-            self.known_records.remember(job.run_id, job.fingerprint, refused)
+        with ThreadPoolExecutor(1, "statistics") as pool:
+            gathered = pool.submit(self._gather_statistics, staging, judgement.parts)
+            if self.known_records is not None and complete.get(job.feed.main):
+                refused = settling.fates.refused[job.feed.main]
+                self.known_records.remember(job.run_id, job.fingerprint, refused)
+            staging.drop()
+            gathered.result()
         return job.outcome("done", judgement.parts, [])
+
+    def _gather_statistics(self, staging: Staging, parts: dict[str, Counts]) -> None:
+        """The planner sees what was written, while the caller tidies up."""
+        with self.job.ctx.connection() as beside:
+            for part in self.job.feed.parts:
+                written = parts[part.name].inserted + parts[part.name].updated
+                apply.gather_statistics(beside, staging, part, written)
 
     @contextmanager
     def _keyed(self, staging: Staging) -> Iterator[None]:

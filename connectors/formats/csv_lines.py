@@ -7,10 +7,9 @@ the page must be read the long way, which also finds the exact words for what is
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -65,6 +64,8 @@ class Lines:
     starts: np.ndarray
     ends: np.ndarray
     """One behind the last byte of each line, where its LF stands (or the end of the page)."""
+    at: int = 0
+    """Where the bytes begin in their page."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -78,16 +79,10 @@ class Lines:
         places = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
         return [self.text[start:end] for start, end in places]
 
-    def chosen(self, places: np.ndarray) -> bytes:
-        """Some of the lines, each with its LF if it has one."""
-        starts, ends = self.starts[places].tolist(), self.ends[places].tolist()
-        pairs = zip(starts, ends, strict=True)
-        return b"".join([self.text[start : end + 1] for start, end in pairs])
-
     def without(self, first: int, last: int) -> Lines:
         """These lines but for some at the beginning and at the end."""
         stop = len(self) - last
-        return Lines(self.text, self.starts[first:stop], self.ends[first:stop])
+        return Lines(self.text, self.starts[first:stop], self.ends[first:stop], self.at)
 
     def line(self, place: int) -> bytes:
         """One line, without its LF."""
@@ -103,7 +98,7 @@ def record_lines(
     """
     grammar = Grammar(form)
     cutter = _Cutter(form, grammar, frame)
-    rest = b""
+    rest, at = b"", 0
     while block := content.read(block_bytes):
         cut = block.rfind(b"\n") + 1
         if not cut:
@@ -112,58 +107,12 @@ def record_lines(
                 raise NotLineByLine
             continue
         text, rest = rest + block[:cut], block[cut:]
-        yield cutter.lines(text)
+        yield cutter.lines(text, at)
+        at += len(text)
     if rest:
-        yield cutter.lines(rest)
+        yield cutter.lines(rest, at)
     if form.trailer is not None and not frame.trailer:
         raise NotLineByLine
-
-
-class Chosen(io.RawIOBase):
-    """A page with only some of its records: header, their lines, trailer; read as the page is."""
-
-    def __init__(self, content: BinaryIO, form: CsvFormat, numbers: np.ndarray) -> None:
-        """`numbers`: which records, 0 = the first of this page, ascending."""
-        self._frame = Frame()
-        self._lines = record_lines(content, form, self._frame)
-        self._numbers = numbers
-        self._pieces = self._choose()
-        self._waiting = b""
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  Buffer has no name before 3.12
-        """Fill the buffer, as far as there is something. Raises NotLineByLine."""
-        target = memoryview(buffer)
-        while not self._waiting:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._waiting = piece
-        piece, self._waiting = self._waiting[: len(target)], self._waiting[len(target) :]
-        target[: len(piece)] = piece
-        return len(piece)
-
-    def _choose(self) -> Iterator[bytes]:
-        start, taken, opened = 0, 0, False
-        for lines in self._lines:
-            if not opened and (len(lines) or self._frame.header):
-                opened = True
-                if self._frame.header:
-                    yield self._frame.header + b"\n"
-            stop = int(np.searchsorted(self._numbers, start + len(lines)))
-            if stop > taken:
-                yield lines.chosen(self._numbers[taken:stop] - start)
-                taken = stop
-            start += len(lines)
-        if taken < len(self._numbers):
-            raise NotLineByLine
-        if self._frame.header and not opened:
-            yield self._frame.header + b"\n"
-        if self._frame.trailer:
-            yield self._frame.trailer + b"\n"
 
 
 class _Cutter:
@@ -175,8 +124,11 @@ class _Cutter:
         self._frame = frame
         self._mark = b"" if form.trailer is None else form.trailer.starts_with.encode()
 
-    def lines(self, block: bytes) -> Lines:
-        """The record lines of a block that ends with a line end (the last may not)."""
+    def lines(self, block: bytes, at: int) -> Lines:
+        """The record lines of a block that ends with a line end (the last may not).
+
+        `at`: where it begins in the page.
+        """
         form, grammar, frame = self._form, self._grammar, self._frame
         if b"\0" in block or b"\x1a" in block:
             raise NotLineByLine
@@ -185,7 +137,7 @@ class _Cutter:
         returns = b"\r" in block
         if returns and block.count(b"\r") != block.count(b"\r\n"):
             raise NotLineByLine
-        found = _cut(block, returns=returns)
+        found = _cut(block, at, returns=returns)
         if form.header and not frame.header and len(found):
             frame.header = found.line(0)
             found = found.without(1, 0)
@@ -224,7 +176,7 @@ class _Cutter:
         return first
 
 
-def _cut(block: bytes, *, returns: bool) -> Lines:
+def _cut(block: bytes, at: int, *, returns: bool) -> Lines:
     """The lines of a block that are not blank; `returns`: it holds CR LF."""
     data = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(data == _LF)
@@ -239,4 +191,4 @@ def _cut(block: bytes, *, returns: bool) -> Lines:
         blank |= (sizes == 1) & (data[np.minimum(starts, len(data) - 1)] == _CR)
     if blank.any():
         starts, ends = starts[~blank], ends[~blank]
-    return Lines(block, starts, ends)
+    return Lines(block, starts, ends, at)

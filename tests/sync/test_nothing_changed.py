@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psycopg
+
 from tests.sync.far_side import csv_feed, dealer, dealers
 from tests.sync.world import World, counted
 
@@ -138,3 +140,16 @@ def test_the_planner_knows_an_erp_that_is_a_small_part_of_a_table(world: World) 
     assert counted(world.sync("mill", "customers"))["inserted"] == 1000
     ((plan,),) = world.sql("EXPLAIN (FORMAT json) SELECT FROM portal.dealer WHERE erp = 'mill'")
     assert 500 < plan[0]["Plan"]["Plan Rows"] < 2000
+
+
+def test_a_load_does_not_wait_for_who_gathers_statistics_already(world: World) -> None:
+    """Autovacuum has the table under this lock; here somebody who would never let go of it."""
+    world.map("mill", {"customers": csv_feed("customers", [])})
+    world.mill.put("dealer", dealers(*range(1000)))
+    url = world.settings.database_url
+    assert url is not None
+    with psycopg.connect(url) as other:
+        other.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # a wait ends, too
+        other.execute("LOCK TABLE portal.dealer IN SHARE UPDATE EXCLUSIVE MODE")
+        assert counted(world.sync("mill", "customers"))["inserted"] == 1000
+        assert other.execute("SELECT 1").fetchone() == (1,), "it still has its lock"

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.formats import read_page
-from connectors.formats.csv_lines import Chosen, Frame, NotLineByLine, form_of, record_lines
+from connectors.formats.csv_lines import Frame, NotLineByLine, form_of, record_lines
 from connectors.formats.raw import Broken, RawChunk, ReadPlan
+from connectors.formats.stretches import Stretches
 from mappings.errors import WaybillError
 from mappings.sources.sftp import CsvFormat, SftpSource, Trailer
 
@@ -53,22 +54,29 @@ def test_chosen_records_are_those_of_the_whole_page(
     text = ("a;b\n" + body + ("\nTRL;9\n" if trailer else "")).encode()
     frame = Frame()
     try:
-        lines = [
-            line
-            for found in record_lines(io.BytesIO(text), form, frame, block)
-            for line in found.each()
-        ]
+        blocks = list(record_lines(io.BytesIO(text), form, frame, block))
     except NotLineByLine:
         return
     try:
         expected = whole(text, one)
     except WaybillError:
         return  # a load that meets this reads the page the long way, which says what it is
+    starts = np.array([n + found.at for found in blocks for n in found.starts], np.int64)
+    ends = np.array([n + found.at for found in blocks for n in found.ends], np.int64)
+    lines = [line for found in blocks for line in found.each()]
+    assert [text[a:b] for a, b in zip(starts, ends, strict=True)] == lines
     assert len(lines) == len(expected)
     odd = np.arange(1, len(lines), 2)
     if not len(odd):
         return
-    chosen = whole(io.BufferedReader(Chosen(io.BytesIO(text), form, odd)).read(), one)  # type: ignore[arg-type]
+    behind = np.append(starts[1:], ends[-1] + 1)
+    stretches = Stretches(
+        io.BytesIO(text),
+        np.concatenate([[0], starts[odd], behind[-1:]]),
+        np.concatenate([starts[:1], behind[odd], [2**62]]),
+        block,
+    )
+    chosen = whole(io.BufferedReader(stretches).read(), one)  # type: ignore[arg-type]
     assert [value for _, value in chosen] == [expected[i][1] for i in odd]
 
 
