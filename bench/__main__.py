@@ -33,8 +33,8 @@ from bench.truth import differences
 CASES = ("first", "same_bytes", "same_rows", "changed_1", "vanished_1", "changed_20")
 _FILES = {"same_bytes": "first"}
 OTHERS = (
-    "airflow_cost", "at_once", "cold_start", "desk", "latency", "outage", "over_sftp", "proof",
-    "reading", "wire_odata", "wire_sftp", "wire_soap",
+    "airflow_cost", "at_once", "cold_start", "desk", "latency", "outage", "over_sftp", "over_wire",
+    "proof", "reading", "wire_odata", "wire_sftp", "wire_soap",
 )  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -53,8 +53,18 @@ class Installation:
             ).fetchall()
         return dict(rows)
 
-    def add_erp(self, erp: str, protocol: str = "files", **more: object) -> Path:
-        """A folder of exports with dealers and products in it, mapped and connected."""
+    def add_erp(
+        self,
+        erp: str,
+        protocol: str = "files",
+        *,
+        prices: dict[str, Any] | None = None,
+        **more: object,
+    ) -> Path:
+        """A folder of exports with dealers and products in it, mapped and connected.
+
+        `prices`: another `source` and `fields` of the prices than the file's.
+        """
         top = self.folder / "exports" / erp
         (top / "out").mkdir(parents=True, exist_ok=True)
         self._connections[erp] = {"conn_type": "fs", "extra": {"path": str(top)}, **more}
@@ -62,6 +72,10 @@ class Installation:
         self.settings.connections_file.write_text(text, encoding="utf-8")
         self.settings.connections_file.chmod(0o600)
         mapping = _mapping(erp, protocol)
+        if prices is not None:
+            feed = mapping["feeds"]["prices"]
+            feed["source"] = prices["source"]
+            feed["fields"] |= prices["fields"]
         (self.mappings / f"{erp}.yaml").write_text(json.dumps(mapping), encoding="utf-8")
         self._export(
             top,

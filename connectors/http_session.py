@@ -202,8 +202,12 @@ class Session:
         """One request; asked again once where the ERP has forgotten who we are."""
         answer, used, token = self._ask(method, url, headers, body)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            with self._wire("sign-in"):
-                again = self._sign_in.renew(used)
+            try:
+                with self._wire("sign-in"):
+                    again = self._sign_in.renew(used)
+            except BaseException:
+                answer.close()
+                raise
             if again:
                 self.budget.refused(self._endpoint(url), answer.status_code)
                 answer.close()

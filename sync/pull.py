@@ -172,7 +172,7 @@ def _pull_once(ctx: Context, wanted: Wanted, progress: Progress) -> int:
         _land(ctx, wanted, folder, landed, last, progress)
         _seal(ctx, began.batch_id, folder, wanted, landed)
     except BaseException as error:
-        if not left_to_go_on(ctx, began, error, landed.fresh):
+        if not left_to_go_on(ctx, began, error, landed.pages, landed.declared, landed.fresh):
             _abandon(ctx, began.batch_id, folder, error)
         raise
     return began.batch_id

@@ -1,14 +1,15 @@
 """Pulls that were interrupted: what the next pull keeps of them, and when it may.
 
-Each landed page that something can go on behind is noted with its SHA-256, and so is the end of
-each source. The next pull of the same feed, from the same cursor and under the same mapping, goes
-on there if that was within the hour and the bytes are still those that were noted; every other
-unsealed pull is abandoned. Must not ask an ERP.
+Landed pages that something can go on behind are noted with their SHA-256, every fifth of a second
+and when a pull fails, and so is the end of each source. The next pull of the same feed, from the
+same cursor and under the same mapping, goes on there if that was within the hour and the bytes are
+still those that were noted; every other unsealed pull is abandoned. Must not ask an ERP.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -31,6 +32,9 @@ from sync.scope import Scope
 
 GO_ON_WITHIN = timedelta(hours=1)
 """An older beginning is not worth more than a new read: too much has changed since."""
+
+_NOTE_EVERY = 0.2
+"""Seconds, what a kill may cost twice: a note is a transaction, dearer than a small page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,9 @@ class Began:
     """Part → where its connector goes on."""
     noted_pages: int = 0
     """So many of the first pages stand in the database."""
+    noted_at: float = 0.0
+    waiting: tuple[int, str] | None = None
+    """A place that is not noted yet, and behind how many pages it lies."""
 
     @property
     def noted(self) -> bool:
@@ -127,13 +134,27 @@ def note_place(
     ctx: Context, began: Began, pages: list[PageRow], declared: list[int | None], after: str
 ) -> None:
     """The pull can go on behind the last of these pages; those before it are kept with it."""
-    fresh = range(began.noted_pages, len(pages))
+    began.waiting = (len(pages), after)
+    if time.monotonic() - began.noted_at >= _NOTE_EVERY:
+        note_waiting(ctx, began, pages, declared)
+
+
+def note_waiting(
+    ctx: Context, began: Began, pages: list[PageRow], declared: list[int | None]
+) -> None:
+    """Note the place that `note_place` was told last, if it is not noted."""
+    waiting, began.waiting = began.waiting, None
+    if waiting is None or waiting[0] <= began.noted_pages:
+        return
+    count, after = waiting
+    fresh = range(began.noted_pages, count)
     notes = [NotedPage(pages[index], declared[index], {}) for index in fresh]
-    notes[-1] = NotedPage(pages[-1], declared[-1], {"after": after})
+    notes[-1] = NotedPage(pages[count - 1], declared[count - 1], {"after": after})
     with ctx.connection() as connection:
         note_pages(connection, began.batch_id, notes)
-    began.noted_pages = len(pages)
-    began.places[pages[-1].part] = after
+    began.noted_pages = count
+    began.noted_at = time.monotonic()
+    began.places[pages[count - 1].part] = after
 
 
 def note_ends(
@@ -144,6 +165,7 @@ def note_ends(
     ends: dict[str, End],
 ) -> None:
     """These sources are whole: an interrupted pull need not read them again."""
+    began.waiting = None
     notes: list[NotedPage] = []
     for part, end in ends.items():
         mine = [index for index, page in enumerate(pages) if page.part == part]
@@ -164,15 +186,27 @@ def forget(ctx: Context, began: Began, after: int) -> None:
         forget_pages(connection, began.batch_id, after)
     began.noted_pages = min(began.noted_pages, after)
     began.places.clear()
+    began.waiting = None
 
 
-def left_to_go_on(ctx: Context, began: Began, error: BaseException, fresh: int) -> bool:
-    """After a failure: does the batch wait for the next pull? `fresh`: pages landed this time.
+def left_to_go_on(
+    ctx: Context,
+    began: Began,
+    error: BaseException,
+    pages: list[PageRow],
+    declared: list[int | None],
+    fresh: int,
+) -> bool:
+    """After a failure: does the batch wait for the next pull? `fresh`: pages landed this time,
+    the last ones of `pages`.
 
     Only what may work in a moment is waited for, and only a pull that came further than before.
     """
     known = as_waybill_error(error) or error
-    if not isinstance(known, Transient) or not began.noted or not fresh:
+    if not isinstance(known, Transient) or not fresh:
+        return False
+    note_waiting(ctx, began, pages, declared)
+    if not began.noted:
         return False
     with ctx.connection() as connection:
         note_interruption(
