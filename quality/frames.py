@@ -16,28 +16,18 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from great_expectations.expectations.core.expect_column_pair_values_a_to_be_greater_than_b import (
-    ExpectColumnPairValuesAToBeGreaterThanB,
-)
-from great_expectations.expectations.core.expect_column_values_to_be_between import (
-    ExpectColumnValuesToBeBetween,
-)
-from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
-    ExpectColumnValuesToBeInSet,
-)
-from great_expectations.expectations.core.expect_column_values_to_be_null import (
-    ExpectColumnValuesToBeNull,
-)
-from great_expectations.expectations.core.expect_column_values_to_match_regex import (
-    ExpectColumnValuesToMatchRegex,
-)
-from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
-    ExpectColumnValuesToNotBeNull,
-)
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column, Condition
 
 from mappings.vocabulary import RowCheck, When
+from quality.expectation_kinds import (
+    ExpectCountedBetween,
+    ExpectCountedGreater,
+    ExpectCountedInSet,
+    ExpectCountedMatch,
+    ExpectCountedNotNull,
+    ExpectCountedNull,
+)
 
 _SEPARATOR = "\x1f"
 
@@ -56,7 +46,9 @@ class Translation:
     def frame(self) -> pd.DataFrame:
         """The frame to run the expectations on; every column has dtype object."""
         series = {name: pd.Series(cells, dtype=object) for name, cells in self.columns.items()}
-        return pd.DataFrame(series, index=pd.RangeIndex(len(self.table)))
+        frame = pd.DataFrame(series, index=pd.RangeIndex(len(self.table)))
+        frame.columns = pd.Index(list(self.columns), dtype=object)
+        return frame
 
     def add(self, checks: Iterable[RowCheck]) -> None:
         """Take in the checks, in order."""
@@ -98,21 +90,19 @@ class Translation:
         if condition is not None:
             common["row_condition"] = condition
         if check.kind == "not_null":
-            yield ExpectColumnValuesToNotBeNull(column=self.value(check.field), **common)
+            yield ExpectCountedNotNull(column=self.value(check.field), **common)
         elif check.kind == "is_null":
-            yield ExpectColumnValuesToBeNull(column=self.value(check.field), **common)
+            yield ExpectCountedNull(column=self.value(check.field), **common)
         elif check.kind == "one_of":
             yield self._one_of(check, common)
         elif check.kind == "matches":
             pattern = rf"\A(?:{check.pattern})\z"
-            yield ExpectColumnValuesToMatchRegex(
-                column=self.text(check.field), regex=pattern, **common
-            )
+            yield ExpectCountedMatch(column=self.text(check.field), regex=pattern, **common)
         elif check.kind in {"between", "above"}:
             yield from self._bounds(check, common)
         elif check.kind == "same_sign_within":
             product = self._product(check)
-            yield ExpectColumnValuesToBeBetween(column=product, min_value=0, **common)
+            yield ExpectCountedBetween(column=product, min_value=0, **common)
         else:
             yield self._greater(
                 self.value(_other(check)),
@@ -127,14 +117,14 @@ class Translation:
         if pa.types.is_list(self.table.schema.field(check.field).type):
             one = "|".join(f"(?:{_quoted(value)})" for value in values)
             pattern = rf"\A(?:{_SEPARATOR}(?:{one}))*\z"
-            return ExpectColumnValuesToMatchRegex(column=column, regex=pattern, **common)
-        return ExpectColumnValuesToBeInSet(column=column, value_set=values, **common)
+            return ExpectCountedMatch(column=column, regex=pattern, **common)
+        return ExpectCountedInSet(column=column, value_set=values, **common)
 
     def _bounds(self, check: RowCheck, common: dict[str, Any]) -> Iterator[Expectation]:
         strict = check.kind == "above"
         bounds = [bound for bound in (check.low, check.high) if bound is not None]
         if all(Decimal(float(bound)) == bound for bound in bounds):
-            yield ExpectColumnValuesToBeBetween(
+            yield ExpectCountedBetween(
                 column=self.value(check.field),
                 min_value=None if check.low is None else float(check.low),
                 max_value=None if check.high is None else float(check.high),
@@ -152,7 +142,7 @@ class Translation:
     def _greater(
         self, more: str, less: str, common: dict[str, Any], *, or_equal: bool
     ) -> Expectation:
-        return ExpectColumnPairValuesAToBeGreaterThanB(
+        return ExpectCountedGreater(
             column_A=more,
             column_B=less,
             or_equal=or_equal,

@@ -29,6 +29,11 @@ from portal_db.databases import with_database
 from portal_db.migrate import migrate
 
 TEMPLATE = "waybill_template"
+_ROOM = 3 * 1024**3
+"""Bytes: the databases of all workers, and the write-ahead log of one server."""
+
+_SPENT: list[str] = []
+"""Databases that this worker's tests have done with; the session's end takes them all."""
 
 
 def _own_environment() -> None:
@@ -68,7 +73,21 @@ def session_home() -> Path:
     root the server runs as another account, which then stands before a closed door.
     """
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}-{time.time_ns()}"
-    return Path(tempfile.gettempdir()) / f"waybill-tests-{session}"
+    return _servers_folder() / f"waybill-tests-{session}"
+
+
+def _servers_folder() -> Path:
+    """Where a server's many small files cost least: in memory, where there is room for them.
+
+    A clone of the template is 700 files: 0.01 s there and 0.15 s on a disk, fsync or not.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 the session's own folder in it is closed to others
+    try:
+        found = os.statvfs(memory)
+    except OSError:
+        return Path(tempfile.gettempdir())
+    roomy = found.f_frsize * found.f_bavail >= _ROOM and os.access(memory, os.W_OK | os.X_OK)
+    return memory if roomy else Path(tempfile.gettempdir())
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +102,7 @@ def postgres(session_home: Path) -> Iterator[str]:
 @pytest.fixture
 def server_home() -> Iterator[Path]:
     """An empty home for an embedded server of the test's own; stopped and removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="waybill-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="waybill-test-", dir=_servers_folder()) as folder:
         home = Path(folder) / "home"
         yield home
         server.stop(home)
@@ -116,14 +135,19 @@ def template_database(postgres: str, session_home: Path) -> str:
 
 @contextmanager
 def fresh_database(postgres: str, template: str) -> Iterator[str]:
-    """URL of a new database with all migrations applied; dropped afterwards."""
+    """URL of a new database with all migrations applied; dropped when the next but one is made.
+
+    Dropping waits a tenth of a second for sessions that are just ending; then they have ended.
+    """
     name = f"test_{uuid.uuid4().hex[:16]}"
     with psycopg.connect(postgres, autocommit=True) as connection:
+        while len(_SPENT) > 1:
+            _drop(connection, _SPENT.pop(0))
         create = "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
         names = sql.Identifier(name), sql.Identifier(template)
         connection.execute(sql.SQL(create).format(*names))
-        yield with_database(postgres, name)
-        _drop(connection, name)
+    yield with_database(postgres, name)
+    _SPENT.append(name)
 
 
 @pytest.fixture

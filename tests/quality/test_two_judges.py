@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from mappings.feeds import PARTS
 from mappings.vocabulary import Field, Part, RowCheck, When
 from quality.checks import judge
-from quality.expectations import evaluate, sampled
+from quality.expectations import RESULT_FORMAT, evaluate, sampled, whole_frame
 from tests.quality.strategies import dense, tables
 from tests.quality.tables import table
 
@@ -158,3 +159,48 @@ def test_a_sample_says_so_and_is_the_same_again() -> None:
     by_break = [sum(1 for i in numbers if i % 3 == rest) for rest in range(3)]
     assert min(by_break) > 3_000  # follows no period of three
     assert sampled(rows.slice(0, 10_000)) == (rows.slice(0, 10_000), "delta 10000")
+
+
+def test_what_costs_one_metric_says_what_great_expectations_own_says() -> None:
+    part = EVERY_KIND
+    from quality.frames import Translation  # noqa: PLC0415 seconds to import
+
+    translation = Translation(dense(part, 80, seed=1))
+    translation.add(part.row_checks)
+    own = [_plain(one) for one in translation.expectations]
+    assert {type(one).__name__ for one in own} == {
+        "ExpectColumnPairValuesAToBeGreaterThanB",
+        "ExpectColumnValuesToBeBetween",
+        "ExpectColumnValuesToBeInSet",
+        "ExpectColumnValuesToBeNull",
+        "ExpectColumnValuesToMatchRegex",
+        "ExpectColumnValuesToNotBeNull",
+    }
+    frame = translation.frame()
+    assert _results(frame, translation.expectations) == _results(frame, own)
+
+
+def _plain(expectation: Any) -> Any:
+    """The same expectation as Great Expectations' own class, of which ours is made."""
+    own = next(base for base in type(expectation).__mro__ if "core.expect_" in base.__module__)
+    return own(**{**expectation.configuration.kwargs, "meta": expectation.meta})
+
+
+def _results(frame: Any, expectations: list[Any]) -> list[tuple[Any, ...]]:
+    from great_expectations import ExpectationSuite  # noqa: PLC0415 seconds to import
+
+    batch = whole_frame().get_batch({"dataframe": frame})
+    suite = ExpectationSuite(name="both", expectations=expectations)
+    outcome = batch.validate(suite, result_format=RESULT_FORMAT)
+    found = [
+        (
+            one.expectation_config.meta["check"],
+            one.success,
+            *(one.result.get(name) for name in ("element_count", "missing_count")),
+            *(one.result.get(name) for name in ("unexpected_count", "unexpected_percent")),
+        )
+        for one in outcome.results
+        if one.expectation_config is not None and one.expectation_config.meta is not None
+    ]
+    assert len(found) == len(expectations)
+    return sorted(found, key=str)
