@@ -54,7 +54,9 @@ def staged_columns(part: Part, erp: LiteralString | None = None) -> list[Literal
         fields.append(f"{one.name} {staged_type(one.type)}{empty}")
     if erp is None:
         return [*_BOOKKEEPING, *fields]
+    # what every count asks for comes first: behind thirty others it costs half as much again
+    asked: list[LiteralString] = ["deleted_at timestamptz", "stale_since timestamptz"]
     # in every row, not only as its default: a key column that is not there counts as changed by
     # the row's first update, which then writes every index anew (no HOT)
     name: LiteralString = f"erp text NOT NULL DEFAULT '{erp}' CHECK (erp = '{erp}')"
-    return [*_BOOKKEEPING, *fields, name, "deleted_at timestamptz", "stale_since timestamptz"]
+    return [*asked, *_BOOKKEEPING, *fields, name]
