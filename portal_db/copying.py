@@ -24,6 +24,9 @@ _WAITING = 1
 _ROWS = 8_192
 """Rows encoded at a time: the server works on some while the next are encoded."""
 
+_COPY_BYTES = 6 * 1024 * 1024
+"""After so many the next COPY begins: one uses 16 MB of the server's cache in turn, and what it
+wrote before must be read again by whoever builds the indexes."""
 _SEND_BYTES = 2 * 1024 * 1024
 """What may wait in a local socket: with Linux' fifth of a megabyte the server waits for Python."""
 
@@ -81,27 +84,32 @@ class Copying:
     def _same_columns(
         self, statement: LiteralString, table: pa.Table, tables: Iterator[_Table]
     ) -> _Table | None:
-        """One COPY of this table and of all that follow it into the same columns; the next one."""
+        """One COPY of this table and of some that follow it into the same columns; the next one."""
         with self._copy(statement, table.schema) as write:
-            write(table)
+            sent = write(table)
             for following, rows in tables:
-                if following != statement:
+                if following != statement or sent > _COPY_BYTES:
                     return following, rows
-                write(rows)
+                sent += write(rows)
         return None
 
     @contextmanager
     def _copy(
         self, statement: LiteralString, schema: pa.Schema
-    ) -> Iterator[Callable[[pa.Table], None]]:
+    ) -> Iterator[Callable[[pa.Table], int]]:
+        """Something that writes a table and says how many bytes that were."""
         encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
         with self._connection.cursor() as cursor:
             with cursor.copy(statement) as copy:
                 copy.write(encoder.write_header())
 
-                def write(table: pa.Table) -> None:
+                def write(table: pa.Table) -> int:
+                    sent = 0
                     for batch in table.to_batches(max_chunksize=_ROWS):
-                        copy.write(encoder.write_batch(batch))
+                        encoded = encoder.write_batch(batch)
+                        copy.write(encoded)
+                        sent += len(encoded)
+                    return sent
 
                 yield write
                 copy.write(encoder.finish())
