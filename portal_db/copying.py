@@ -71,27 +71,24 @@ class Copying:
             raise self._failed
 
     def _work(self, waiting: _Waiting) -> None:
-        tables = iter(waiting.get, None)
         try:
-            one = next(tables, None)
+            one = waiting.get()
             while one is not None:
-                one = self._same_columns(*one, tables)
+                self._several(*one, waiting)
+                one = waiting.get()
         except BaseException as error:  # noqa: BLE001  raised where the caller meets it
             self._failed = error
-            for _ in tables:
+            while waiting.get() is not None:
                 pass  # the caller must never wait for a place
 
-    def _same_columns(
-        self, statement: LiteralString, table: pa.Table, tables: Iterator[_Table]
-    ) -> _Table | None:
-        """One COPY of this table and of some that follow it into the same columns; the next one."""
+    def _several(self, statement: LiteralString, table: pa.Table, waiting: _Waiting) -> None:
+        """One COPY of this table and of those that already wait to follow it into the same
+        columns: no lock is held while nothing is there.
+        """
         with self._copy(statement, table.schema) as write:
             sent = write(table)
-            for following, rows in tables:
-                if following != statement or sent > _COPY_BYTES:
-                    return following, rows
+            while sent < _COPY_BYTES and (rows := _next(waiting, statement)) is not None:
                 sent += write(rows)
-        return None
 
     @contextmanager
     def _copy(
@@ -114,6 +111,16 @@ class Copying:
                 yield write
                 copy.write(encoder.finish())
             self.copied[statement] += cursor.rowcount  # known until the cursor is closed
+
+
+def _next(waiting: _Waiting, statement: LiteralString) -> pa.Table | None:
+    """The table that waits, if one does and goes into the same columns."""
+    with waiting.mutex:
+        one = waiting.queue[0] if waiting.queue else None
+    if one is None or one[0] != statement:
+        return None
+    taken = waiting.get()  # nobody else takes one
+    return None if taken is None else taken[1]
 
 
 def _widen(connection: psycopg.Connection[Any]) -> None:

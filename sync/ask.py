@@ -20,7 +20,7 @@ from connectors import open_connector
 from connectors.budget import Budget
 from connectors.protocol import Connector
 from mappings.asks import ASKS
-from mappings.errors import Misconfigured, NotNow, Transient, WaybillError
+from mappings.errors import Misconfigured, NotNow, RateLimited, Transient, WaybillError
 from mappings.live import LiveAsk, What
 from mappings.spec import ErpMapping
 from portal_db.failures import as_waybill_error
@@ -247,8 +247,11 @@ class Asker:
         try:
             rows = self._asked(line, mapping, ask, what, keys, pending, within)
         except WaybillError as error:
-            line.failed(error, pending, self._failures, self._pause)
-            pending.future.set_exception(error)
+            # the session was closed under it when its time was over: however that looks on the wire
+            cut_off = pending.left <= 0 and isinstance(error, Transient)
+            told = late() if cut_off and not isinstance(error, RateLimited) else error
+            line.failed(told, pending, self._failures, self._pause)
+            pending.future.set_exception(told)
         except Exception as error:  # noqa: BLE001  a closed session fails in its library's own ways
             log.info(
                 "an ask ended: %s: %s", type(error).__name__, error, extra={"erp": mapping.erp}
