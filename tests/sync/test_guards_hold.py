@@ -67,6 +67,20 @@ def test_a_fall_holds_the_batch(mill: World) -> None:
     assert len(mill.keys("dealer")) == 16
 
 
+def test_a_fall_is_measured_from_every_live_row(mill: World) -> None:
+    """Also where known records are skipped: one whose newer version was refused lives, too."""
+    mill.mill.put("dealer", [*dealers(*range(19)), dealer("D19", status="?")])
+    assert counted(mill.run("mill", "customers")) == {
+        "read": 20,
+        "unchanged": 19,
+        "quarantined": 1,
+    }
+    mill.mill.put("dealer", dealers(*range(15)))
+    outcome = mill.run("mill", "customers")
+    assert guards(outcome) == ["fall_share"]
+    assert outcome.stops[0]["measured"] == str(Decimal("0.250000000")), "15 of 20"
+
+
 def test_a_mapping_may_override_a_guard(mill: World) -> None:
     """Defaults on the feed, the mapping may say differently."""
     mill.map("mill", {"customers": csv_feed("customers", [], guards={"fall_share": "0.9"})})
