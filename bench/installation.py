@@ -40,6 +40,10 @@ class Installation:
             one.mkdir(parents=True, exist_ok=True)
         self.settings = Settings.read({}, home=self.home, mappings=(self.mappings,))
         self.url = server.start(self.home)
+        with psycopg.connect(self.url) as connection:
+            listens = connection.execute("SHOW listen_addresses").fetchone()
+        if listens != ("",):  # a run was killed while peers were at it
+            self._listen_no_more()
         migrate(self.url)
         self._numbers: dict[str, int] = {}
         self._connections: dict[str, Any] = {}
@@ -79,11 +83,14 @@ class Installation:
                 row = connection.execute("SHOW port").fetchone()
             yield f"postgresql://bench_peer:{password}@127.0.0.1:{row[0] if row else 5432}/waybill"
         finally:
-            with psycopg.connect(self.url, autocommit=True) as connection:
-                connection.execute("ALTER SYSTEM RESET listen_addresses")
-                connection.execute("ALTER SYSTEM RESET hba_file")
-                connection.execute("ALTER ROLE bench_peer NOLOGIN PASSWORD NULL")
-            self._restart()
+            self._listen_no_more()
+
+    def _listen_no_more(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM RESET listen_addresses")
+            connection.execute("ALTER SYSTEM RESET hba_file")
+            connection.execute("ALTER ROLE bench_peer NOLOGIN PASSWORD NULL")
+        self._restart()
 
     def _restart(self) -> None:
         server.stop(self.home)
