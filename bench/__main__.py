@@ -53,8 +53,12 @@ def main() -> int:
         bench = _Bench(args, installation, files)
         with before_others(installation.home, wanted=args.priority) as bench.before_others:
             bench.rounds()
-            if args.peers:
-                bench.peers()
+        if args.peers:
+            with (
+                installation.listening() as tcp,
+                before_others(installation.home, wanted=args.priority),
+            ):
+                bench.peers(tcp)
     finally:
         installation.close()
     found = bench.results()
@@ -195,12 +199,14 @@ class _Bench:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def peers(self) -> None:
+    def peers(self, tcp: str) -> None:
         """Each peer in an environment of its own: what it needs is installed, or it is left out."""
         for name in self.args.peers.split(","):
             for case, file in (("first", "first"), ("same_bytes", "first"), ("1", "changed_1")):
                 limit = self._psql()
-                answer = peers.run(name, case, self.installation, self.files[file], self.args.rows)
+                answer = peers.run(
+                    name, case, self.installation, tcp, self.files[file], self.args.rows
+                )
                 if answer is None:
                     break
                 answer["ratio"] = answer["seconds"] / limit

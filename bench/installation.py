@@ -6,11 +6,15 @@ Must not measure anything.
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from bench import price_file
 from mappings.feeds import FEEDS, PARTS
@@ -36,6 +40,10 @@ class Installation:
             one.mkdir(parents=True, exist_ok=True)
         self.settings = Settings.read({}, home=self.home, mappings=(self.mappings,))
         self.url = server.start(self.home)
+        with psycopg.connect(self.url) as connection:
+            listens = connection.execute("SHOW listen_addresses").fetchone()
+        if listens != ("",):  # a run was killed while peers were at it
+            self._listen_no_more()
         migrate(self.url)
         self._numbers: dict[str, int] = {}
         self._connections: dict[str, Any] = {}
@@ -43,6 +51,50 @@ class Installation:
     def close(self) -> None:
         """Stop the server."""
         server.stop(self.home)
+
+    @contextmanager
+    def listening(self) -> Iterator[str]:
+        """The server's URL over TCP, with a password, for tools that know no unix socket.
+
+        It listens on 127.0.0.1 as long as the block lasts, to one role made for it, and is started
+        anew at both ends.
+        """
+        password = secrets.token_urlsafe(24)
+        access = self.home / "postgres" / "bench_access.conf"
+        access.write_text(
+            "local all all trust\nhost waybill bench_peer 127.0.0.1/32 scram-sha-256\n",
+            encoding="ascii",
+        )
+        access.chmod(0o644)
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            if not connection.execute(
+                "SELECT FROM pg_roles WHERE rolname = 'bench_peer'"
+            ).fetchall():
+                connection.execute("CREATE ROLE bench_peer")
+            connection.execute(sql.SQL("ALTER ROLE bench_peer LOGIN PASSWORD {}").format(password))
+            connection.execute("GRANT CREATE ON DATABASE waybill TO bench_peer")
+            connection.execute("ALTER SYSTEM SET listen_addresses = '127.0.0.1'")
+            connection.execute(
+                sql.SQL("ALTER SYSTEM SET hba_file = {}").format(str(access.resolve()))
+            )
+        try:
+            self._restart()
+            with psycopg.connect(self.url) as connection:
+                row = connection.execute("SHOW port").fetchone()
+            yield f"postgresql://bench_peer:{password}@127.0.0.1:{row[0] if row else 5432}/waybill"
+        finally:
+            self._listen_no_more()
+
+    def _listen_no_more(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM RESET listen_addresses")
+            connection.execute("ALTER SYSTEM RESET hba_file")
+            connection.execute("ALTER ROLE bench_peer NOLOGIN PASSWORD NULL")
+        self._restart()
+
+    def _restart(self) -> None:
+        server.stop(self.home)
+        self.url = server.start(self.home)
 
     def pg_settings(self) -> dict[str, str]:
         """The server's settings that the figures depend on."""
