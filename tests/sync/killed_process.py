@@ -3,7 +3,8 @@
 Started once, it imports everything, then forks a child for each line of JSON it reads:
 `{"verb": "load", "batch": 3, "at": 17, "after": true}` loads batch 3 and sends itself SIGKILL
 after its 17th statement (`at` 0: never). Answers a line: `{"status": …, "statements": n}`, where
-a killed child has status -9. Settings come from the environment.
+a killed child has status -9. Settings come from the environment that each wish brings along: one
+process serves all tests of a module, because what it imports takes seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def child(wish: dict[str, Any], count_file: Path) -> None:
     """One verb in this (forked) process."""
     killer = Killer(int(wish.get("at", 0)), count_file, after=bool(wish.get("after")))
     factory = counting(killer)
-    with Context.open(Settings.read()) as ctx:
+    with Context.open(Settings.read(wish["environment"])) as ctx:
 
         @event.listens_for(ctx.engine, "connect", insert=True)
         def _count(connection: Any, _record: object) -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     for line in sys.stdin:
         wish = json.loads(line)
         if wish["verb"] == "warm":  # imports what a load imports late, before anything is forked
-            with Context.open(Settings.read()) as ctx:
+            with Context.open(Settings.read(wish["environment"])) as ctx:
                 load(ctx, int(wish["batch"]))
             answer = {"status": 0, "statements": 0}
         else:

@@ -22,25 +22,35 @@ TIMES = 5
 """A verb is killed so often, each time elsewhere, before it may end."""
 
 
-class Killed:
-    """The process that forks children which kill themselves."""
+@pytest.fixture(scope="module")
+def forking() -> Iterator[subprocess.Popen[str]]:
+    """The process that forks children which kill themselves, one for the module."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.sync.killed_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        cwd=REPOSITORY,
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
 
-    def __init__(self, world: World) -> None:
+
+class Killed:
+    """Asks the forking process for verbs in the settings of one test."""
+
+    def __init__(self, world: World, process: subprocess.Popen[str]) -> None:
         self._world = world
-        environment = child_environment(world.settings, PYTHONPATH=str(REPOSITORY))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sync.killed_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=REPOSITORY,
-        )
+        self._process = process
 
     def wish(self, **wish: Any) -> dict[str, int]:
         """Have one verb done; how it ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        wish["environment"] = child_environment(self._world.settings)
         self._process.stdin.write(json.dumps(wish) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -62,21 +72,11 @@ class Killed:
             time.sleep(0.05)
         pytest.fail("the killed process's turn did not end with its connection")
 
-    def stop(self) -> None:
-        """Let it end."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
-
 
 @pytest.fixture
-def killed(world: World) -> Iterator[Killed]:
-    """Started after the test has written its mappings: ask for it last."""
-    process = Killed(world)
-    yield process
-    process.stop()
+def killed(world: World, forking: subprocess.Popen[str]) -> Killed:
+    """What the test asks to have things done and killed."""
+    return Killed(world, forking)
 
 
 def same_as_never_killed(world: World, batch_id: int) -> None:
