@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.sync.conftest import world
+from tests.sync.test_killed import forking
 
-__all__ = ["world"]
+__all__ = ["forking", "world"]

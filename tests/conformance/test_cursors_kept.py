@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,10 @@ def erp(world: World) -> Iterator[StampErp]:
 
 
 @pytest.fixture
-def killed(world: World, erp: StampErp) -> Iterator[Killed]:
+def killed(world: World, erp: StampErp, forking: subprocess.Popen[str]) -> Killed:
     """A process that can be killed."""
     del erp
-    process = Killed(world)
-    yield process
-    process.stop()
+    return Killed(world, forking)
 
 
 def cursor(world: World) -> str | None:
