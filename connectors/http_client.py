@@ -5,39 +5,26 @@ from __future__ import annotations
 import ipaddress
 import logging
 import ssl
-from typing import Final
-from urllib.request import getproxies
 
 import httpx
 
 from connectors import tls
-from connectors.http_transport import Transport
 from mappings.connection import Connection
 
 # They write addresses and headers, which may hold a key, a token or a cookie.
 for _chatty in ("httpx", "httpcore"):
     logging.getLogger(_chatty).setLevel(logging.WARNING)
 
-_IDLE: Final = 2.0
-"""Seconds that a connection is kept for the next request: an old one may be half closed."""
-
 
 def open_client(connection: Connection, root: httpx.URL, seconds: httpx.Timeout) -> httpx.Client:
     """A client for the address `root`; it follows no redirect. Raises Misconfigured (`tls`, …)."""
-    context = _context(root, connection)
-    # A proxy of the environment is not on the way to this machine itself.
-    if _is_loopback(root.host) or not getproxies():
-        return httpx.Client(
-            transport=Transport(context, _IDLE),
-            timeout=seconds,
-            follow_redirects=False,
-            trust_env=False,
-        )
-    return httpx.Client(  # its own transport knows proxies
-        limits=httpx.Limits(keepalive_expiry=_IDLE),
+    return httpx.Client(
+        limits=httpx.Limits(keepalive_expiry=2.0),  # an old connection may be half closed
         timeout=seconds,
         follow_redirects=False,
-        verify=context,
+        verify=_context(root, connection),
+        # A proxy of the environment is not on the way to this machine itself.
+        trust_env=not _is_loopback(root.host),
     )
 
 
