@@ -62,7 +62,7 @@ class PriceList:
         self._fill(_TABLE)
         filled = time.perf_counter()
         run(f"ALTER TABLE {_TABLE} ADD CONSTRAINT price_{ERP}_pkey "
-            "PRIMARY KEY (erp, header_key, min_qty)")  # fmt: skip
+            "PRIMARY KEY (header_key, min_qty, erp)")  # fmt: skip
         keyed = time.perf_counter()
         run(f"ALTER TABLE portal.price ATTACH PARTITION {_TABLE} FOR VALUES IN ('{ERP}')")
         indexed = time.perf_counter()
@@ -170,7 +170,7 @@ class PriceList:
                 "WITH (fillfactor = 85)")  # fmt: skip
             run(f"INSERT INTO {table} SELECT * FROM {_TABLE} LIMIT {rows}")  # type: ignore[call-overload]
             began = time.perf_counter()
-            run(f"ALTER TABLE {table} ADD PRIMARY KEY (erp, header_key, min_qty)")  # type: ignore[call-overload]
+            run(f"ALTER TABLE {table} ADD PRIMARY KEY (header_key, min_qty, erp)")  # type: ignore[call-overload]
             if with_indexes:
                 for (text,) in run(
                     "SELECT replace(replace(pg_get_indexdef(indexrelid), 'ONLY portal.price', %s), "

@@ -115,3 +115,28 @@ def test_two_databases_of_one_server_may_be_migrated_at_once(server_home: Path) 
     both = [subprocess.Popen([sys.executable, "-c", command, url], cwd=REPOSITORY) for url in urls]
     assert [one.wait(60) for one in both] == [0, 0]
     assert [len(shape(url)) > 100 for url in urls] == [True, True]
+
+
+def test_the_key_of_prices_that_are_there_is_turned_round(database: str) -> None:
+    """Their rows stay, and so does the table of their ERP (migration 0016)."""
+    folder = REPOSITORY / "portal_db" / "migrations" / "versions"
+    turned = (folder / "v0016_price_key_order.sql").read_text(encoding="utf-8")
+    key = (
+        "SELECT pg_get_indexdef(indexrelid) FROM pg_index "
+        "WHERE indrelid = 'portal.price_mill'::regclass AND indisprimary"
+    )
+    with psycopg.connect(database) as connection:
+        run = connection.execute
+        run("ALTER TABLE portal.price DROP CONSTRAINT price_pkey")
+        run("ALTER TABLE portal.price ADD PRIMARY KEY (erp, header_key, min_qty)")
+        run("SELECT portal.ensure_price_partition('mill')")
+        run(
+            "INSERT INTO portal.price (erp, header_key, level, dealer_scope, product_scope, "
+            "currency, per, min_qty, valid_from, dealer_erp, product_erp, batch_id, record_no, "
+            "row_hash, as_of) SELECT 'mill', 'H' || n, 'list', 'all', 'all', 'EUR', 1, 1, "
+            "'2026-01-01', 'mill', 'mill', 1, n, n, now() FROM generate_series(1, 3) n"
+        )
+        assert "(erp, header_key, min_qty)" in str(run(key).fetchone())
+        run(turned)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  a file of ours
+        assert "(header_key, min_qty, erp)" in str(run(key).fetchone())
+        assert run("SELECT count(*) FROM portal.price WHERE erp = 'mill'").fetchone() == (3,)
